@@ -75,7 +75,9 @@ fn walk(
         let value = match field.kind() {
             Kind::String => format!("crate::rule::Value::Text(&self.{name})"),
             Kind::Int64 => format!("crate::rule::Value::Number(self.{name})"),
-            Kind::Message(of) if is_id(&of) => format!("crate::rule::Value::id(self.{name}.as_ref().map(|id| &id.data[..]))"),
+            Kind::Message(of) if is_id(&of) => {
+                format!("crate::rule::Value::id(self.{name}.as_ref().map(|id| &id.data[..]))")
+            }
             _ => continue,
         };
         writeln!(out, "            {} => {value},", field.number())?;
@@ -131,7 +133,10 @@ fn form(out: &mut String, message: &MessageDescriptor) -> Result<()> {
         }
     }
     for (bind, inner, name) in nested_shared(message) {
-        writeln!(out, "        {bind} {{ crate::rule::Ruled::form({inner}).map_err(|e| e.in_field(\"{name}\"))?; }}")?;
+        writeln!(
+            out,
+            "        {bind} {{ crate::rule::Ruled::form({inner}).map_err(|e| e.in_field(\"{name}\"))?; }}"
+        )?;
     }
     writeln!(out, "        Ok(())\n    }}")?;
     Ok(())
@@ -179,7 +184,10 @@ fn presence(field: &FieldDescriptor) -> Result<(String, String)> {
     let name = field.name().to_snake_case();
     if let Some(oneof) = field.containing_oneof() {
         let member = oneof.name().to_snake_case();
-        return Ok((format!("matches!(self.{member}, Some({}(_)))", variant(field)), format!("self.{member} = None")));
+        return Ok((
+            format!("matches!(self.{member}, Some({}(_)))", variant(field)),
+            format!("self.{member} = None"),
+        ));
     }
     Ok(match field.kind() {
         Kind::Message(_) => (format!("self.{name}.is_some()"), format!("self.{name} = None")),
@@ -222,7 +230,8 @@ fn rule_source(rule: &DynamicMessage, of: Option<&MessageDescriptor>) -> Result<
 }
 
 fn rules(of: &DynamicMessage, message: Option<&MessageDescriptor>) -> Result<String> {
-    let list = of.get_field_by_name("rule").map(|list| list.as_list().unwrap_or(&[]).to_vec()).unwrap_or_default();
+    let list =
+        of.get_field_by_name("rule").map(|list| list.as_list().unwrap_or(&[]).to_vec()).unwrap_or_default();
     let parts: Result<Vec<_>> =
         list.iter().map(|rule| rule_source(rule.as_message().ok_or("not a rule")?, message)).collect();
     Ok(parts?.join(", "))
@@ -239,12 +248,15 @@ fn may(session: &DynamicMessage, of: Option<&MessageDescriptor>) -> Result<Strin
     let scope = match chosen(&scope) {
         None => "Target::Anything".into(),
         Some((name, value)) => match (name.as_str(), value) {
-            ("on_principal", Value::Message(principal)) => format!("Target::Principal({})", reference(&principal)?),
+            ("on_principal", Value::Message(principal)) => {
+                format!("Target::Principal({})", reference(&principal)?)
+            }
             ("on_location", Value::Message(location)) => {
                 let version = of
                     .and_then(|message| message.get_field_by_name("version"))
                     .map_or("None".into(), |field| format!("Some({})", field.number()));
-                let (tenant, path) = (reference(&part(&location, "tenant_id"))?, reference(&part(&location, "path"))?);
+                let (tenant, path) =
+                    (reference(&part(&location, "tenant_id"))?, reference(&part(&location, "path"))?);
                 format!("Target::Location {{ tenant: {tenant}, path: {path}, version: {version} }}")
             }
             _ => "Target::Super".into(),
@@ -259,7 +271,14 @@ fn reference(of: &DynamicMessage) -> Result<String> {
         ("field", Value::I32(number)) => format!("Reference::Field({number})"),
         ("string_value", Value::String(text)) => format!("Reference::Text({text:?})"),
         ("context", Value::EnumNumber(number)) => {
-            let context = ["Absent", "SessionPrincipal", "ScopeTenant", "ScopePrincipal", "UnauthenticatedPrincipal", "VhostTenant"];
+            let context = [
+                "Absent",
+                "SessionPrincipal",
+                "ScopeTenant",
+                "ScopePrincipal",
+                "UnauthenticatedPrincipal",
+                "VhostTenant",
+            ];
             format!("Reference::{}", context.get(usize::try_from(number)?).ok_or("unknown context")?)
         }
         other => return Err(format!("unknown reference {other:?}").into()),

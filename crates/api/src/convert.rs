@@ -2,8 +2,8 @@
 //! named by its field.
 
 use cacheroach_model::{
-    Capabilities, File, Location, Pattern, Principal, PrincipalId, Scope, Session, SessionId, Tenant, TenantId,
-    Timestamp, Version, Vhost,
+    Capabilities, File, Location, Pattern, Principal, PrincipalId, Scope, Session, SessionId, Tenant,
+    TenantId, Timestamp, Version, Vhost,
 };
 
 use crate::rule::FormError;
@@ -48,7 +48,9 @@ pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 /// A point in time from a message, cut to microseconds.
 #[must_use]
 pub fn from_timestamp(time: prost_types::Timestamp) -> Timestamp {
-    Timestamp::from_micros(time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000))
+    Timestamp::from_micros(
+        time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000),
+    )
 }
 
 impl From<Capabilities> for capabilities::Capabilities {
@@ -98,7 +100,8 @@ impl session::Scope {
             None | Some(Kind::SuperToken(false)) => None,
             Some(Kind::SuperToken(true)) => Some(Scope::Super),
             Some(Kind::OnPrincipal(id)) => {
-                let id = principal::Id::parse(Some(id)).ok_or_else(|| wrong("on_principal", "which principal"))?;
+                let id =
+                    principal::Id::parse(Some(id)).ok_or_else(|| wrong("on_principal", "which principal"))?;
                 Some(Scope::Principal(id))
             }
             Some(Kind::OnLocation(location)) => {
@@ -110,9 +113,13 @@ impl session::Scope {
 
 impl session::Location {
     fn parse(&self) -> Result<Location, FormError> {
-        let tenant = tenant::Id::parse(self.tenant_id.as_ref()).ok_or_else(|| wrong("tenant_id", "which tenant"))?;
+        let tenant =
+            tenant::Id::parse(self.tenant_id.as_ref()).ok_or_else(|| wrong("tenant_id", "which tenant"))?;
         let pattern = Pattern::parse(&self.path).map_err(|_| {
-            wrong("path", "a scope is a path of at most 1024 bytes from / on, with * as its last segment at most")
+            wrong(
+                "path",
+                "a scope is a path of at most 1024 bytes from / on, with * as its last segment at most",
+            )
         })?;
         let version = match self.version {
             0 => None,
@@ -143,7 +150,8 @@ impl session::Session {
     /// # Errors
     /// The field that does not parse.
     pub fn parse(&self) -> Result<Session, FormError> {
-        let scope = self.scope.as_ref().map(session::Scope::parse).transpose().map_err(|e| e.in_field("scope"))?;
+        let scope =
+            self.scope.as_ref().map(session::Scope::parse).transpose().map_err(|e| e.in_field("scope"))?;
         Ok(Session {
             id: session::Id::parse(self.id.as_ref()),
             principal: principal::Id::parse(self.principal_id.as_ref()),

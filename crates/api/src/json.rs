@@ -1,7 +1,6 @@
 //! The JSON form of sessions, as protobuf defines it: it is inside tokens and configuration files. Unknown fields are
 //! errors; JSON and proto names are both understood; 64-bit numbers are written as strings and read as either.
 
-
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -253,7 +252,8 @@ mod time {
         from: D,
     ) -> Result<Option<prost_types::Timestamp>, D::Error> {
         let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-        let time: jiff::Timestamp = text.parse().map_err(|_| de::Error::custom("a time as RFC 3339 has it"))?;
+        let time: jiff::Timestamp =
+            text.parse().map_err(|_| de::Error::custom("a time as RFC 3339 has it"))?;
         Ok(Some(prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }))
     }
 }
@@ -290,7 +290,9 @@ mod tests {
 
     #[test]
     fn what_is_no_session_is_refused() {
-        for text in [r#"{"super":true}"#, r#"{"s":{"x":1}}"#, r#"{"s":{"l":{"v":"x"}}}"#, r#"{"x":"now"}"#, "[]x"] {
+        for text in
+            [r#"{"super":true}"#, r#"{"s":{"x":1}}"#, r#"{"s":{"l":{"v":"x"}}}"#, r#"{"x":"now"}"#, "[]x"]
+        {
             assert!(serde_json::from_str::<Session>(text).is_err(), "{text}");
         }
         let two: Session = serde_json::from_str(r#"{"s":{"s":true,"l":{"p":"/a"}}}"#).unwrap();

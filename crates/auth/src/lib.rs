@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Decisions about authority, without input or output: what a token says ([`claims`], [`link`]), what is signed with
+//! which key ([`keys`]), and whether a caller may say or hear a message ([`enforcer`]). Facts that it lacks, such as a
+//! principal's other sessions, are handed in.
+
+pub mod claims;
+pub mod enforcer;
+pub mod keys;
+pub mod link;
+
+pub use claims::{Presented, TokenError};
+pub use enforcer::{Authority, Refusal, Want};
+pub use keys::{KeyError, Keys, Purpose};
+pub use link::Link;

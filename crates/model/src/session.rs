@@ -49,7 +49,9 @@ impl Session {
     #[must_use]
     pub fn lookup(&self) -> Option<PrincipalId> {
         match self.scope {
-            Some(Scope::Principal(principal)) if self.capabilities.contains(Capabilities::DELEGATE) => Some(principal),
+            Some(Scope::Principal(principal)) if self.capabilities.contains(Capabilities::DELEGATE) => {
+                Some(principal)
+            }
             _ => None,
         }
     }

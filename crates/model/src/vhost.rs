@@ -53,7 +53,8 @@ impl Host {
             Some(digits) => digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()),
         };
         let host = host.strip_suffix('.').unwrap_or(&host).to_ascii_lowercase();
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+        let is_name =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'[' | b']' | b':');
         if !port_is_fine || host.is_empty() || host.len() > 253 || !host.bytes().all(is_name) {
             return Err(HostError);
         }
