@@ -3,5 +3,37 @@
 
 pub mod chunks;
 mod error;
+pub mod files;
+mod open;
+pub mod principals;
+pub mod sessions;
+pub mod sqlite;
+pub mod tenants;
+pub mod uploads;
+pub mod vhosts;
 
+use std::sync::Arc;
+
+use chunks::Chunks;
 pub use error::{Error, Result};
+use files::Files;
+pub use open::{Location, Settings, open};
+use principals::Principals;
+use sessions::Sessions;
+use tenants::Tenants;
+use uploads::Uploads;
+use vhosts::Vhosts;
+
+/// A metadata engine: all nouns together.
+pub trait Metadata: Files + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync {}
+
+impl<T: Files + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata for T {}
+
+/// A metadata engine and a chunk tier.
+#[derive(Clone)]
+pub struct Store {
+    /// Facts.
+    pub metadata: Arc<dyn Metadata>,
+    /// Bytes.
+    pub chunks: Arc<dyn Chunks>,
+}

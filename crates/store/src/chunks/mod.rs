@@ -1,5 +1,8 @@
 //! Chunk tiers: where the bytes of larger chunks are. Which chunks exist, and where, is the metadata engine's to know.
 
+pub mod disk;
+pub mod memory;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{Hash, TenantId};

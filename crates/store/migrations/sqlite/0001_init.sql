@@ -1,0 +1,155 @@
+-- Ids and hashes are blobs, times are microseconds since 1970, paths compare byte by byte (BINARY).
+
+CREATE TABLE tenants (
+    tenant BLOB NOT NULL PRIMARY KEY,
+    label TEXT NOT NULL CHECK (label <> ''),
+    version INTEGER NOT NULL CHECK (version > 0),
+    region TEXT NOT NULL DEFAULT 'local'
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE principals (
+    region TEXT NOT NULL DEFAULT 'local',
+    principal BLOB NOT NULL PRIMARY KEY,
+    label TEXT NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    claims TEXT,
+    email TEXT UNIQUE,
+    email_domain TEXT UNIQUE
+) STRICT, WITHOUT ROWID;
+
+-- What a session reaches: everything, a principal, or paths of a tenant.
+CREATE TABLE sessions (
+    region TEXT NOT NULL DEFAULT 'local',
+    session BLOB NOT NULL PRIMARY KEY,
+    principal BLOB NOT NULL,
+    parent BLOB,
+    capabilities INTEGER NOT NULL,
+    is_super INTEGER NOT NULL DEFAULT 0,
+    on_principal BLOB,
+    tenant BLOB,
+    path TEXT,
+    version INTEGER,
+    issued_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    name TEXT,
+    note TEXT NOT NULL DEFAULT '',
+    -- Kept when its tenant goes, so that its holder is told so, and a new tenant of that id does not revive it.
+    tenant_gone INTEGER NOT NULL DEFAULT 0,
+    CHECK (is_super + (on_principal IS NOT NULL) + (tenant IS NOT NULL) = 1),
+    CHECK ((tenant IS NULL) = (path IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_of_principal ON sessions (principal, expires_at);
+CREATE INDEX sessions_on_tenant ON sessions (tenant) WHERE tenant IS NOT NULL;
+CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name) WHERE name IS NOT NULL;
+
+CREATE TABLE vhosts (
+    host TEXT NOT NULL PRIMARY KEY CHECK (host <> ''),
+    tenant BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX vhosts_of_tenant ON vhosts (tenant);
+
+-- The heads: the current version of each live file, with all that a listing shows.
+CREATE TABLE files (
+    tenant BLOB NOT NULL,
+    path TEXT NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    rope BLOB,
+    hash BLOB NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    content_type TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    PRIMARY KEY (tenant, path)
+) STRICT, WITHOUT ROWID;
+
+-- Every version, also of deleted files. A version never changes but for its deletion.
+CREATE TABLE versions (
+    tenant BLOB NOT NULL,
+    path TEXT NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    rope BLOB,
+    hash BLOB NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    content_type TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    modified_at INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    deleted_at INTEGER,
+    PRIMARY KEY (tenant, path, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX versions_deleted ON versions (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX versions_of_rope ON versions (tenant, rope) WHERE rope IS NOT NULL;
+
+-- A rope is visible only from here on: with its hash known and all its pieces in place.
+CREATE TABLE ropes (
+    tenant BLOB NOT NULL,
+    rope BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    size INTEGER NOT NULL CHECK (size > 0),
+    PRIMARY KEY (tenant, rope),
+    UNIQUE (tenant, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pieces (
+    tenant BLOB NOT NULL,
+    rope BLOB NOT NULL,
+    at INTEGER NOT NULL CHECK (at >= 0),
+    chunk BLOB NOT NULL,
+    length INTEGER NOT NULL CHECK (length > 0),
+    PRIMARY KEY (tenant, rope, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pieces_of_chunk ON pieces (tenant, chunk);
+
+-- state: 0 pending (bytes are being written), 1 live, 2 condemned (bytes are being erased).
+-- generation: which life of the chunk this is, never used twice.
+-- Live bytes are in data, or at a place in the chunk tier.
+CREATE TABLE chunks (
+    tenant BLOB NOT NULL,
+    chunk BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+    length INTEGER NOT NULL CHECK (length > 0),
+    place BLOB,
+    data BLOB,
+    PRIMARY KEY (tenant, chunk),
+    CHECK (state <> 1 OR (place IS NULL) <> (data IS NULL))
+) STRICT;
+
+CREATE TABLE generations (
+    only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+    last INTEGER NOT NULL
+) STRICT;
+INSERT INTO generations VALUES (1, 0);
+
+-- An upload in progress. Its id is the rope's that it builds.
+CREATE TABLE uploads (
+    region TEXT NOT NULL DEFAULT 'local',
+    upload BLOB NOT NULL PRIMARY KEY,
+    tenant BLOB NOT NULL,
+    path TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    -- How many bytes have come, in how many calls; the last ones are in tail until they fill a chunk.
+    at INTEGER NOT NULL DEFAULT 0,
+    transfers INTEGER NOT NULL DEFAULT 0,
+    tail BLOB NOT NULL DEFAULT x'',
+    hash_state BLOB NOT NULL DEFAULT x'',
+    -- The last call, to know it again when it is repeated.
+    last_from INTEGER NOT NULL DEFAULT 0,
+    last_digest BLOB NOT NULL DEFAULT x'',
+    -- The version it became.
+    outcome INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uploads_by_deadline ON uploads (deadline);
+CREATE INDEX uploads_of_tenant ON uploads (tenant);
+
+-- What an upload needs until its deadline: no collector may condemn a chunk that is leased.
+CREATE TABLE leases (
+    upload BLOB NOT NULL,
+    chunk BLOB NOT NULL,
+    tenant BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (upload, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX leases_of_chunk ON leases (tenant, chunk);

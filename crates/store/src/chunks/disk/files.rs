@@ -1,0 +1,196 @@
+//! What packs need of a file system, so that tests can put a failing one in its place; and the real one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, IoSlice, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::{Errno, pread, pwritev};
+
+/// What the kernel takes at once (`IOV_MAX`).
+const MOST_SLICES: usize = 1024;
+
+/// What a pack is opened for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    Read,
+    /// Punching holes needs it too.
+    Write,
+}
+
+/// A directory of packs.
+pub(super) trait Files: Send + Sync {
+    /// The highest number of a pack, 0 without any.
+    fn highest(&self) -> io::Result<u32>;
+    /// A pack that must not be there yet, for writing.
+    fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>>;
+    fn open(&self, number: u32, access: Access) -> io::Result<Arc<dyn PackFile>>;
+    fn remove(&self, number: u32) -> io::Result<()>;
+    /// Makes created names survive the loss of power.
+    fn sync_names(&self) -> io::Result<()>;
+}
+
+/// One pack.
+pub(super) trait PackFile: Send + Sync {
+    /// As many bytes as there are, at most this many.
+    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// All of the slices, one after the other.
+    fn write(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
+    /// Makes what was written survive the loss of power.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes a region read as zeros, and gives its room back where the file system can.
+    fn punch(&self, offset: u64, length: u64) -> io::Result<()>;
+}
+
+/// The real directory.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// The directory, created if it is absent: readable for nobody else, and so that it survives the loss of power.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        // The parent of a relative name may be "", which cannot be opened.
+        let dir = std::path::absolute(dir)?;
+        let missing: Vec<&Path> = dir.ancestors().take_while(|at| !at.exists()).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        for created in missing {
+            if let Some(parent) = created.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        Ok(Folder(dir))
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.0.join(format!("{number:010}.pack"))
+    }
+}
+
+/// `None` for what is no pack; a number that was not padded is still seen, so that it is never used again.
+fn number(name: &Path) -> Option<u32> {
+    if name.extension()? != "pack" {
+        return None;
+    }
+    name.file_stem()?.to_str()?.parse().ok()
+}
+
+impl Files for Folder {
+    fn highest(&self) -> io::Result<u32> {
+        let mut highest = 0;
+        for entry in fs::read_dir(&self.0)? {
+            highest = highest.max(number(Path::new(&entry?.file_name())).unwrap_or(0));
+        }
+        Ok(highest)
+    }
+
+    fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(number))?;
+        Ok(Arc::new(file))
+    }
+
+    fn open(&self, number: u32, access: Access) -> io::Result<Arc<dyn PackFile>> {
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.path(number))?;
+        Ok(Arc::new(file))
+    }
+
+    fn remove(&self, number: u32) -> io::Result<()> {
+        fs::remove_file(self.path(number))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.0)?.sync_all()
+    }
+}
+
+impl PackFile for File {
+    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        // Into memory that was not zeroed first: half a MiB of zeros costs as much as the read.
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            match pread(self, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    fn write(&self, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            match pwritev(self, &slices[..slices.len().min(MOST_SLICES)], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut slices, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
+        match fallocate(self, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, length) {
+            // Not every file system has holes. Then the room stays taken, but the bytes must go.
+            Err(Errno::OPNOTSUPP) => {
+                let mut zeros = Vec::new();
+                io::repeat(0).take(length).read_to_end(&mut zeros)?;
+                self.write_all_at(&zeros, offset)
+            }
+            answer => Ok(answer?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn only_packs_have_numbers() {
+        for (name, expected) in [
+            ("0000000012.pack", Some(12)),
+            ("12.pack", Some(12)),
+            ("0000000012.tmp", None),
+            ("x.pack", None),
+            ("99999999999.pack", None),
+            (".pack", None),
+        ] {
+            assert_eq!(number(Path::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_may_look_at_packs() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("a/b");
+        let folder = Folder::open(&dir).unwrap();
+        folder.create(1).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join("0000000001.pack")), 0o600);
+    }
+
+    #[test]
+    fn more_slices_than_the_kernel_takes_are_written() {
+        let file = tempfile::tempfile().unwrap();
+        let mut slices = vec![IoSlice::new(b"ab"); 3 * MOST_SLICES];
+        PackFile::write(&file, 5, &mut slices).unwrap();
+        let read = PackFile::read(&file, 5, 10 * MOST_SLICES).unwrap();
+        assert_eq!(read, b"ab".repeat(3 * MOST_SLICES));
+    }
+}

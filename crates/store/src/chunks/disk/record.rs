@@ -1,0 +1,171 @@
+//! The bytes of headers and places. The format is described in [`super`].
+
+use cacheroach_model::{CHUNK_SIZE, Hash};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+
+use crate::chunks::{KeptChunk, NewChunk, Place};
+
+/// Packs and records begin and end at multiples of this.
+pub(super) const BLOCK: u64 = 4096;
+/// Of a record; the chunk's bytes follow.
+pub(super) const HEADER: usize = 128;
+
+const PACK_MAGIC: &[u8; 8] = b"crpacks\x01";
+const RECORD_MAGIC: &[u8; 8] = b"crchunk\x01";
+/// Where the hash is: the header's end, so that the checksum's input (the hash, then the bytes) lies in one piece.
+const HASH: usize = HEADER - 32;
+const PLACE_VERSION: u8 = 1;
+const PLACE_LENGTH: usize = 21;
+
+/// The first block of a pack.
+pub(super) fn pack_header(number: u32, seed: u64) -> Vec<u8> {
+    let mut header = vec![0; usize::try_from(BLOCK).expect("4096 fits")];
+    header[..8].copy_from_slice(PACK_MAGIC);
+    header[8..12].copy_from_slice(&number.to_be_bytes());
+    header[16..24].copy_from_slice(&seed.to_be_bytes());
+    let checksum = xxh3_64(&header[..24]);
+    header[24..32].copy_from_slice(&checksum.to_be_bytes());
+    header
+}
+
+/// The header of a record, given the [`checksum`] of its chunk.
+pub(super) fn header(chunk: &NewChunk, length: u32, checksum: u64, seed: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(RECORD_MAGIC);
+    header[8..12].copy_from_slice(&length.to_be_bytes());
+    header[16..24].copy_from_slice(&chunk.generation.to_be_bytes());
+    header[24..40].copy_from_slice(chunk.tenant.as_bytes());
+    header[40..48].copy_from_slice(&checksum.to_be_bytes());
+    header[HASH..].copy_from_slice(chunk.hash.as_bytes());
+    let own = xxh3_64_with_seed(&header, seed);
+    header[88..96].copy_from_slice(&own.to_be_bytes());
+    header
+}
+
+/// Whether a record's header is that of this chunk.
+pub(super) fn names(header: &[u8], chunk: &KeptChunk) -> bool {
+    header.len() >= HEADER
+        && header[..8] == *RECORD_MAGIC
+        && header[8..12] == chunk.length.to_be_bytes()
+        && header[24..40] == *chunk.tenant.as_bytes()
+        && header[HASH..HEADER] == *chunk.hash.as_bytes()
+}
+
+/// Of a chunk's hash and its bytes.
+pub(super) fn checksum(hash: &Hash, bytes: &[u8]) -> u64 {
+    let mut checksum = Xxh3::new();
+    checksum.update(hash.as_bytes());
+    checksum.update(bytes);
+    checksum.digest()
+}
+
+/// The same of a record as it was read, header and bytes.
+pub(super) fn checksum_of_record(record: &[u8]) -> u64 {
+    xxh3_64(&record[HASH..])
+}
+
+/// How much of a pack a chunk of this length takes.
+pub(super) const fn room(length: u32) -> u64 {
+    (HEADER as u64 + length as u64).next_multiple_of(BLOCK)
+}
+
+/// What a [`Place`] says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Spot {
+    pub(super) pack: u32,
+    /// Of the record, in blocks.
+    pub(super) block: u32,
+    /// Of the chunk's bytes.
+    pub(super) length: u32,
+    pub(super) checksum: u64,
+}
+
+impl Spot {
+    /// Of the record, in bytes.
+    pub(super) fn offset(&self) -> u64 {
+        u64::from(self.block) * BLOCK
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let mut place = Vec::with_capacity(PLACE_LENGTH);
+        place.push(PLACE_VERSION);
+        place.extend(self.pack.to_be_bytes());
+        place.extend(self.block.to_be_bytes());
+        place.extend(self.length.to_be_bytes());
+        place.extend(self.checksum.to_be_bytes());
+        Place(place)
+    }
+
+    /// `None` for what [`place`](Self::place) cannot have made. A length is at most a chunk's, so that no damaged place
+    /// asks for gigabytes of memory, and the first block is no record's.
+    pub(super) fn parse(place: &Place) -> Option<Spot> {
+        let (version, rest) = place.0.split_first()?;
+        let (pack, rest) = rest.split_first_chunk()?;
+        let (block, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let spot = Spot {
+            pack: u32::from_be_bytes(*pack),
+            block: u32::from_be_bytes(*block),
+            length: u32::from_be_bytes(*length),
+            checksum: u64::from_be_bytes(rest.try_into().ok()?),
+        };
+        let plausible = spot.pack > 0 && spot.block > 0 && spot.length as usize <= CHUNK_SIZE;
+        (*version == PLACE_VERSION && plausible).then_some(spot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use cacheroach_model::TenantId;
+
+    use super::*;
+
+    const SPOT: Spot = Spot { pack: 7, block: 9, length: 70_000, checksum: 0x0102_0304_0506_0708 };
+
+    #[test]
+    fn a_place_is_read_as_it_was_made() {
+        assert_eq!(Spot::parse(&SPOT.place()), Some(SPOT));
+        assert_eq!(SPOT.place().0, b"\x01\0\0\0\x07\0\0\0\x09\0\x01\x11\x70\x01\x02\x03\x04\x05\x06\x07\x08");
+    }
+
+    #[test]
+    fn a_place_that_was_never_given_out_is_refused() {
+        let good = SPOT.place().0;
+        for length in 0..good.len() {
+            assert_eq!(Spot::parse(&Place(good[..length].to_vec())), None);
+        }
+        assert_eq!(Spot::parse(&Place([&good[..], &[0]].concat())), None);
+        assert_eq!(Spot::parse(&Place(vec![0xff; PLACE_LENGTH])), None);
+        assert_eq!(Spot::parse(&Place(vec![0; PLACE_LENGTH])), None);
+        for wrong in [Spot { pack: 0, ..SPOT }, Spot { block: 0, ..SPOT }, Spot { length: 524_289, ..SPOT }] {
+            assert_eq!(Spot::parse(&wrong.place()), None);
+        }
+    }
+
+    #[test]
+    fn a_record_and_its_parts_have_the_same_checksum() {
+        let chunk = NewChunk {
+            tenant: TenantId::SCRATCHPAD,
+            hash: Hash::new([3; 32]),
+            generation: -2,
+            bytes: Bytes::from_static(b"some bytes"),
+        };
+        let sum = checksum(&chunk.hash, &chunk.bytes);
+        let header = header(&chunk, 10, sum, 99);
+        assert_eq!(checksum_of_record(&[&header[..], b"some bytes"].concat()), sum);
+        let kept = KeptChunk { tenant: chunk.tenant, hash: chunk.hash, length: 10, place: Place(Vec::new()) };
+        assert!(names(&header, &kept));
+        assert!(!names(&header, &KeptChunk { length: 11, ..kept.clone() }));
+        assert!(!names(&header, &KeptChunk { tenant: TenantId::new([1; 16]), ..kept.clone() }));
+        assert!(!names(&header[..64], &kept));
+    }
+
+    #[test]
+    fn records_take_whole_blocks() {
+        assert_eq!(room(1), 4096);
+        assert_eq!(room(4096 - 128), 4096);
+        assert_eq!(room(4096 - 127), 8192);
+        assert_eq!(room(512 * 1024), 129 * 4096);
+    }
+}

@@ -1,0 +1,270 @@
+//! Files in SQLite.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cacheroach_model::{Entry, File, Hash, Path, RopeId, TenantId, Timestamp, UploadId, Version};
+use rusqlite::{Connection, Row, params};
+
+use super::Sqlite;
+use super::row::{FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, path, signed};
+use super::tenants::must_exist;
+use super::uploads::{ensure_chunk, next_generation};
+use crate::chunks::Place;
+use crate::files::{Files, INLINE_SIZE, Kept, Listing, NewFile, PIECES_PAGE, Piece};
+use crate::{Error, Result};
+
+/// Makes a rope of the tenant, which must be visible, the next version of a file. Part of a larger transaction.
+pub(super) fn add_version(
+    connection: &Connection,
+    new: &NewFile,
+    rope: Option<RopeId>,
+    size: u64,
+    now: Timestamp,
+) -> Result<Version> {
+    let (tenant, path) = (new.tenant.as_bytes(), new.path.as_str());
+    // Deleted versions count: numbers of a path only grow. A path that was deleted comes into being anew.
+    let sql = "SELECT (SELECT MAX(version) FROM versions WHERE tenant = ?1 AND path = ?2) AS last,
+                      (SELECT created_at FROM files WHERE tenant = ?1 AND path = ?2) AS created_at";
+    let (last, created_at) = one(connection, sql, params![tenant, path], |row| {
+        Ok((get::<Option<i64>>(row, "last")?, get::<Option<i64>>(row, "created_at")?))
+    })?
+    .unwrap_or_default();
+    let version = last.unwrap_or(0) + 1;
+    for sql in [
+        "INSERT INTO versions (tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO files
+             (tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ] {
+        let values = params![
+            tenant,
+            path,
+            version,
+            rope.as_ref().map(RopeId::as_bytes),
+            new.hash.as_bytes(),
+            signed(size),
+            new.content_type,
+            created_at.unwrap_or(now.micros()),
+            now.micros(),
+            metadata_text(&new.metadata),
+        ];
+        change(connection, sql, values)?;
+    }
+    Ok(Version(version))
+}
+
+/// The rope of the tenant that has this content.
+pub(super) fn find_rope(connection: &Connection, tenant: TenantId, hash: &Hash) -> Result<Option<RopeId>> {
+    let sql = "SELECT rope FROM ropes WHERE tenant = ? AND hash = ?";
+    one(connection, sql, params![tenant.as_bytes(), hash.as_bytes()], |row| blob(row, "rope"))
+}
+
+fn put(connection: &Connection, new: &NewFile, content: &Bytes, now: Timestamp) -> Result<Version> {
+    must_exist(connection, new.tenant)?;
+    if content.is_empty() {
+        return add_version(connection, new, None, 0, now);
+    }
+    let (tenant, size) = (new.tenant, content.len() as u64);
+    let rope = match find_rope(connection, tenant, &new.hash)? {
+        Some(rope) => rope,
+        None => add_inline_rope(connection, new, content)?,
+    };
+    add_version(connection, new, Some(rope), size, now)
+}
+
+/// A rope of one chunk, whose bytes stand beside its row: rope and chunk have the same hash.
+fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> Result<RopeId> {
+    let length = u32::try_from(content.len()).map_err(|_| Error::Missing("place for so much"))?;
+    let lease = ensure_chunk(connection, new.tenant, &new.hash, length)?;
+    if lease.needs_bytes {
+        let sql = "UPDATE chunks SET state = 1, data = ? WHERE tenant = ? AND chunk = ?";
+        change(connection, sql, params![&content[..], new.tenant.as_bytes(), new.hash.as_bytes()])?;
+    }
+    // Ropes of uploads are named by the upload, at random; a number that is never used twice serves as well.
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&next_generation(connection)?.to_be_bytes());
+    let (tenant, rope) = (new.tenant.as_bytes(), RopeId::new(id));
+    let sql = "INSERT INTO pieces (tenant, rope, at, chunk, length) VALUES (?, ?, 0, ?, ?)";
+    change(connection, sql, params![tenant, rope.as_bytes(), new.hash.as_bytes(), length])?;
+    let sql = "INSERT INTO ropes (tenant, rope, hash, size) VALUES (?, ?, ?, ?)";
+    change(connection, sql, params![tenant, rope.as_bytes(), new.hash.as_bytes(), length])?;
+    Ok(rope)
+}
+
+fn find(connection: &Connection, tenant: TenantId, path: &Path, version: Option<Version>) -> Result<Option<File>> {
+    let (tenant, path) = (tenant.as_bytes(), path.as_str());
+    match version {
+        None => {
+            let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path = ?");
+            one(connection, &sql, params![tenant, path], file)
+        }
+        Some(Version(version)) => {
+            let sql = const_format(
+                FILE,
+                "FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL",
+            );
+            one(connection, &sql, params![tenant, path, version], file)
+        }
+    }
+}
+
+fn const_format(columns: &str, rest: &str) -> String {
+    format!("SELECT {columns} {rest}")
+}
+
+fn piece(row: &Row<'_>) -> Result<Piece> {
+    let kept = match (get::<Option<Vec<u8>>>(row, "data")?, get::<Option<Vec<u8>>>(row, "place")?) {
+        (Some(data), _) => Kept::Here(data.into()),
+        (None, Some(place)) => Kept::At(Place(place)),
+        (None, None) => return Err(Error::Damaged("a chunk without bytes".into())),
+    };
+    Ok(Piece { at: count(row, "at")?, chunk: blob(row, "chunk")?, length: length(row, "length")?, kept })
+}
+
+fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
+    // From the piece that holds the byte: the last one that begins at or before it.
+    let sql = "SELECT p.at, p.chunk, p.length, c.place, c.data
+               FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
+               WHERE p.tenant = ?1 AND p.rope = ?2 AND p.at >= COALESCE(
+                   (SELECT MAX(at) FROM pieces WHERE tenant = ?1 AND rope = ?2 AND at <= ?3), 0)
+               ORDER BY p.at LIMIT ?4";
+    all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), limit(PIECES_PAGE)], piece)
+}
+
+/// The first path that is not below a prefix: its last slash becomes the character behind the slash.
+fn behind(prefix: &str) -> String {
+    format!("{}0", prefix.strip_suffix('/').unwrap_or(prefix))
+}
+
+fn list(connection: &Connection, listing: &Listing) -> Result<Vec<File>> {
+    let tenant = listing.tenant.as_bytes();
+    let mut heads = Vec::new();
+    if let Some(path) = &listing.exactly
+        && listing.after.as_ref().is_none_or(|after| after < path)
+    {
+        heads.extend(find(connection, listing.tenant, path, None)?);
+    }
+    if let Some(dir) = &listing.below {
+        let prefix = dir.prefix();
+        let after = listing.after.as_ref().map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
+        let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
+        let room = listing.limit.saturating_sub(heads.len());
+        let values = params![tenant, after, behind(&prefix), limit(room)];
+        heads.extend(all(connection, &sql, values, file)?);
+    }
+    // Written since: as it was then, if it was there then.
+    let sql = const_format(
+        FILE,
+        "FROM versions WHERE tenant = ? AND path = ? AND modified_at <= ? AND deleted_at IS NULL
+         ORDER BY version DESC LIMIT 1",
+    );
+    let as_it_was = |head: File| {
+        if head.modified_at <= listing.as_of {
+            return Ok(Some(head));
+        }
+        one(connection, &sql, params![tenant, head.path.as_str(), listing.as_of.micros()], file)
+    };
+    heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect()
+}
+
+/// Walks the index of heads and jumps over each subdirectory once it has seen one file in it.
+fn browse(connection: &Connection, tenant: TenantId, dir: &Path, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+    let prefix = dir.prefix();
+    let end = behind(&prefix);
+    let mut from = match after {
+        None => prefix.clone(),
+        Some(name) if name.ends_with('/') => behind(&format!("{prefix}{name}")),
+        // No path sorts between a name and the same name with the lowest character allowed in a path behind it.
+        Some(name) => format!("{prefix}{name}\u{1}"),
+    };
+    let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path >= ? AND path < ? ORDER BY path");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut entries = Vec::new();
+    'seek: while entries.len() < most {
+        let mut rows = statement.query(params![tenant.as_bytes(), from, end])?;
+        while let Some(row) = rows.next()? {
+            let path = path(row)?;
+            let name = path.as_str().strip_prefix(&prefix).unwrap_or_default();
+            if let Some((directory, _)) = name.split_once('/') {
+                from = behind(&format!("{prefix}{directory}/"));
+                entries.push(Entry::Directory(directory.to_owned()));
+                continue 'seek;
+            }
+            entries.push(Entry::File(file(row)?));
+            if entries.len() == most {
+                break 'seek;
+            }
+        }
+        break;
+    }
+    Ok(entries)
+}
+
+#[async_trait]
+impl Files for Sqlite {
+    async fn put_file(&self, new: &NewFile, content: Bytes) -> Result<Version> {
+        debug_assert!(content.len() <= INLINE_SIZE, "larger contents go through an upload");
+        let new = new.clone();
+        self.writer.write(move |connection, now| put(connection, &new, &content, now)).await
+    }
+
+    async fn find_file(&self, tenant: TenantId, path: &Path, version: Option<Version>) -> Result<Option<File>> {
+        let path = path.clone();
+        self.readers.read(move |connection| find(connection, tenant, &path, version)).await
+    }
+
+    async fn open_file(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<(File, Vec<Piece>)>> {
+        let path = path.clone();
+        let open = move |connection: &Connection| {
+            let Some(file) = find(connection, tenant, &path, version)? else { return Ok(None) };
+            let pieces = match file.rope {
+                Some(rope) => pieces(connection, tenant, rope, 0)?,
+                None => Vec::new(),
+            };
+            Ok(Some((file, pieces)))
+        };
+        self.readers.read(open).await
+    }
+
+    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
+        self.readers.read(move |connection| pieces(connection, tenant, rope, at)).await
+    }
+
+    async fn list_files(&self, listing: &Listing) -> Result<Vec<File>> {
+        let listing = listing.clone();
+        self.readers.read(move |connection| list(connection, &listing)).await
+    }
+
+    async fn browse(&self, tenant: TenantId, dir: &Path, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+        let (dir, after) = (dir.clone(), after.map(str::to_owned));
+        self.readers.read(move |connection| browse(connection, tenant, &dir, after.as_deref(), most)).await
+    }
+
+    async fn delete_file(&self, tenant: TenantId, path: &Path) -> Result<bool> {
+        let path = path.clone();
+        let delete = move |connection: &Connection, now: Timestamp| {
+            let (tenant, path) = (tenant.as_bytes(), path.as_str());
+            let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
+            let there = change(connection, sql, params![tenant, path])? > 0;
+            let sql = "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
+            change(connection, sql, params![now.micros(), tenant, path])?;
+            Ok(there)
+        };
+        self.writer.write(delete).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(Sqlite::now(self))
+    }
+}
+
+/// A rope that an upload builds is named by it.
+pub(super) fn rope_of(upload: UploadId) -> RopeId {
+    RopeId::new(*upload.as_bytes())
+}

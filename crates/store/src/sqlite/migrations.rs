@@ -1,0 +1,62 @@
+//! Brings the schema up to date: numbered files, each applied once, all in one transaction.
+
+use cacheroach_model::Timestamp;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::{Error, Result};
+
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/sqlite/0001_init.sql"))];
+
+pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+            number INTEGER NOT NULL PRIMARY KEY,
+            applied_at INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    let newest: i64 =
+        transaction.query_row("SELECT COALESCE(MAX(number), 0) FROM migrations", [], |row| row.get(0))?;
+    let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);
+    if newest > known {
+        let problem = format!("the store has schema {newest}, this program knows {known}: use a newer cacheroach");
+        return Err(Error::Failed(problem.into()));
+    }
+    for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > newest) {
+        transaction.execute_batch(sql)?;
+        transaction.execute("INSERT INTO migrations VALUES (?, ?)", params![number, now.micros()])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `schema.sql` shows the shape of today at one glance; this keeps it true.
+    #[test]
+    fn the_schema_on_file_is_the_one_the_migrations_make() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        run(&mut connection, Timestamp::default()).unwrap();
+        let mut statement = connection
+            .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name")
+            .unwrap();
+        let parts: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let made = format!("{};\n", parts.join(";\n\n"));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/schema.sql");
+        if std::env::var_os("CACHEROACH_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), made, "CACHEROACH_WRITE_SCHEMA=1 writes it");
+    }
+
+    #[test]
+    fn f35_a_newer_schema_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        run(&mut connection, Timestamp::default()).unwrap();
+        run(&mut connection, Timestamp::default()).unwrap();
+        connection.execute("INSERT INTO migrations VALUES (999, 0)", []).unwrap();
+        assert!(run(&mut connection, Timestamp::default()).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes and commits what is waiting
+//! together; readers run beside it and see what was committed before they began.
+
+mod files;
+mod migrations;
+mod principals;
+mod readers;
+mod row;
+mod sessions;
+mod tenants;
+mod uploads;
+mod vhosts;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use cacheroach_model::{Clock, Timestamp};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::{Error, Result};
+use readers::Readers;
+use writer::Writer;
+
+/// A store of metadata in one file, for one process.
+pub struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+    clock: Arc<dyn Clock>,
+    /// Held as long as this lives, so that a second process is refused instead of surprised.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the store in a folder, which must exist; creates or migrates the database.
+    ///
+    /// # Errors
+    /// Another process has it open; its schema is newer than this program; the disk's.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let lock = lock(dir)?;
+        let path = dir.join("metadata.sqlite");
+        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        migrations::run(&mut connection, clock.now())?;
+        let readers = Readers::open(&path)?;
+        let writer = Writer::start(connection, Arc::clone(&clock))?;
+        Ok(Sqlite { writer, readers, clock, _lock: lock })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(Error::Busy(format!("{} is open in another process", dir.display()).into()))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    // Without this, each call of a statement with other values is planned anew: 2.6 times the cost of a small read.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(connection)
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Full(error.into()),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy(error.into()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Damaged(error.to_string()),
+            _ => Error::Failed(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(1_700_000_000)
+        }
+    }
+
+    #[test]
+    fn f17_a_second_process_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Sqlite::open(dir.path(), Arc::new(Fixed)).unwrap();
+        assert!(matches!(Sqlite::open(dir.path(), Arc::new(Fixed)), Err(Error::Busy(_))));
+        drop(first);
+        Sqlite::open(dir.path(), Arc::new(Fixed)).unwrap();
+    }
+}

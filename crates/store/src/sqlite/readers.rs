@@ -1,0 +1,57 @@
+//! Connections that only read, on the blocking pool.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use super::connect;
+use crate::{Error, Result};
+
+const READERS: usize = 8;
+
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let idle = (0..READERS)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE))
+            .collect::<Result<Vec<_>>>()?;
+        for connection in &idle {
+            connection.pragma_update(None, "query_only", true)?;
+        }
+        Ok(Readers { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(READERS)) })
+    }
+
+    /// Runs a query in a transaction of its own, so that all its statements see the same state.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(|closed| Error::Busy(closed.into()))?;
+        let idle = Arc::clone(&self.idle);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = lock(&idle).pop().expect("there are as many connections as permits");
+            let answer = (|| {
+                let transaction = connection.transaction()?;
+                let answer = query(&transaction)?;
+                transaction.finish()?;
+                Ok(answer)
+            })();
+            lock(&idle).push(connection);
+            // Only now: the next one must find the connection.
+            drop(permit);
+            answer
+        });
+        done.await.map_err(|stopped| Error::Failed(stopped.into()))?
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,73 @@
+//! Tenants in SQLite.
+
+use async_trait::async_trait;
+use cacheroach_model::{Tenant, TenantId};
+use rusqlite::{Connection, Row, params};
+
+use super::Sqlite;
+use super::row::{all, blob, change, get, limit, one};
+use crate::tenants::Tenants;
+use crate::{Error, Result};
+
+fn tenant(row: &Row<'_>) -> Result<Tenant> {
+    Ok(Tenant { id: blob(row, "tenant")?, label: get(row, "label")?, version: get(row, "version")? })
+}
+
+/// Rows that are a tenant's must not appear without it.
+pub(super) fn must_exist(connection: &Connection, id: TenantId) -> Result<()> {
+    let found = one(connection, "SELECT 1 FROM tenants WHERE tenant = ?", [id.as_bytes()], |_| Ok(()))?;
+    found.ok_or(Error::Missing("tenant"))
+}
+
+#[async_trait]
+impl Tenants for Sqlite {
+    async fn ensure_tenant(&self, new: &Tenant) -> Result<Tenant> {
+        let new = new.clone();
+        let change = move |connection: &Connection, _| {
+            let sql = if new.version == 0 {
+                "INSERT INTO tenants (tenant, label, version) VALUES (?1, ?2, ?3 + 1)
+                 ON CONFLICT DO NOTHING RETURNING tenant, label, version"
+            } else {
+                "UPDATE tenants SET label = CASE ?2 WHEN '' THEN label ELSE ?2 END, version = version + 1
+                 WHERE tenant = ?1 AND version = ?3 RETURNING tenant, label, version"
+            };
+            one(connection, sql, params![new.id.as_bytes(), new.label, new.version], tenant)?.ok_or(Error::Skew)
+        };
+        self.writer.write(change).await
+    }
+
+    async fn delete_tenant(&self, id: TenantId, version: i64) -> Result<()> {
+        let delete = move |connection: &Connection, _| {
+            let sql = "DELETE FROM tenants WHERE tenant = ? AND version = ?";
+            if change(connection, sql, params![id.as_bytes(), version])? == 0 {
+                return Err(Error::Skew);
+            }
+            // Rows of chunks stay: they alone know where bytes are that are still to be erased.
+            for sql in [
+                "DELETE FROM vhosts WHERE tenant = ?",
+                "DELETE FROM files WHERE tenant = ?",
+                "DELETE FROM versions WHERE tenant = ?",
+                "DELETE FROM ropes WHERE tenant = ?",
+                "DELETE FROM pieces WHERE tenant = ?",
+                "DELETE FROM leases WHERE upload IN (SELECT upload FROM uploads WHERE tenant = ?)",
+                "DELETE FROM uploads WHERE tenant = ?",
+                "UPDATE sessions SET tenant_gone = 1, name = NULL WHERE tenant = ?",
+            ] {
+                change(connection, sql, [id.as_bytes()])?;
+            }
+            Ok(())
+        };
+        self.writer.write(delete).await
+    }
+
+    async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
+        let sql = "SELECT tenant, label, version FROM tenants WHERE tenant = ?";
+        self.readers.read(move |connection| one(connection, sql, [id.as_bytes()], tenant)).await
+    }
+
+    async fn list_tenants(&self, after: Option<TenantId>, most: usize) -> Result<Vec<Tenant>> {
+        let sql = "SELECT tenant, label, version FROM tenants WHERE tenant > ? ORDER BY tenant LIMIT ?";
+        let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        self.readers.read(move |connection| all(connection, sql, params![after, limit(most)], tenant)).await
+    }
+}

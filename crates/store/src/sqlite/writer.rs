@@ -1,0 +1,132 @@
+//! The one connection that writes, on a thread of its own. What waits is committed together: one sync serves many.
+
+use std::sync::Arc;
+use std::thread;
+
+use cacheroach_model::{Clock, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Error, Result};
+
+/// How many changes may wait, and how many are committed together at most.
+const QUEUE: usize = 1024;
+const GROUP: usize = 256;
+
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A change, without the type of its answer.
+trait Job: Send {
+    /// Makes the change; tells whether it succeeded. If not it is rolled back alone.
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
+    /// Answers whoever waits.
+    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
+}
+
+struct Change<T, F> {
+    change: Option<F>,
+    answer: Option<Result<T>>,
+    waiting: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Change<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection, Timestamp) -> Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection, now: Timestamp) -> bool {
+        let Some(change) = self.change.take() else { return false };
+        let answer = change(connection, now);
+        let succeeded = answer.is_ok();
+        self.answer = Some(answer);
+        succeeded
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>) {
+        let answer = match (self.answer, committed) {
+            // A change that failed by itself keeps its own reason.
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(answer)), Ok(())) => Ok(answer),
+            (_, Err(error)) => Err(shared(error)),
+            (None, Ok(())) => Err(Error::Failed("the change was not made".into())),
+        };
+        // Nobody waits any more: the caller went away, the change stays.
+        let _ = self.waiting.send(answer);
+    }
+}
+
+/// One failure of a commit for each of the changes in it.
+fn shared(error: &rusqlite::Error) -> Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()).into(),
+        other => Error::Failed(other.to_string().into()),
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_all(&connection, jobs, &*clock))?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Makes a change. When this answers with success, it survives the loss of power.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (waiting, answer) = oneshot::channel();
+        let job = Change { change: Some(change), answer: None, waiting };
+        let stopped = || Error::Busy("the writer has stopped".into());
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Box::new(job)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what waits, and closes the database.
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, clock: &dyn Clock) {
+    let mut group = Vec::with_capacity(GROUP);
+    while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        let committed = commit_group(connection, &mut group, clock.now());
+        if let Err(error) = &committed {
+            tracing::error!(%error, changes = group.len(), "commit failed");
+        }
+        for job in group.drain(..) {
+            job.finish(committed.as_ref().copied());
+        }
+    }
+}
+
+fn commit_group(connection: &Connection, group: &mut [Box<dyn Job>], now: Timestamp) -> rusqlite::Result<()> {
+    let done = (|| {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        for job in group {
+            connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+            if !job.run(connection, now) {
+                connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+            }
+            connection.prepare_cached("RELEASE change")?.execute([])?;
+        }
+        connection.execute_batch("COMMIT")
+    })();
+    if done.is_err() && !connection.is_autocommit() {
+        // Some failures have rolled back already; for the others, the next group must find no open transaction.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
