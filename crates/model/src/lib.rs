@@ -40,6 +40,6 @@ pub use location::{Goal, Location, Path, PathError, Pattern, canonical};
 pub use principal::Principal;
 pub use session::{Scope, Session};
 pub use tenant::Tenant;
-pub use time::{Clock, Timestamp};
+pub use time::{Clock, Random, Timestamp};
 pub use upload::Upload;
 pub use vhost::{Host, HostError, Vhost};

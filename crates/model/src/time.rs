@@ -60,3 +60,16 @@ pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
 }
+
+/// Makes bytes that nobody can guess; handed to whoever needs it, so that tests can repeat themselves.
+pub trait Random: Send + Sync {
+    /// Fills a buffer.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// 16 bytes for an id.
+    fn id(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        bytes
+    }
+}

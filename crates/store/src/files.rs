@@ -67,6 +67,15 @@ pub struct Listing {
     pub limit: usize,
 }
 
+/// A page of a listing.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// In byte order of their paths.
+    pub files: Vec<File>,
+    /// Where the next page goes on, if there may be one: a page can have files left out that were not there then.
+    pub next: Option<Path>,
+}
+
 /// Keeps files.
 #[async_trait]
 pub trait Files {
@@ -103,7 +112,7 @@ pub trait Files {
     ///
     /// # Errors
     /// The store's.
-    async fn list_files(&self, listing: &Listing) -> Result<Vec<File>>;
+    async fn list_files(&self, listing: &Listing) -> Result<Listed>;
 
     /// What a directory shows, in byte order of the names (those of directories with a last slash), after one of them.
     /// Costs what it returns, whatever lies deeper.

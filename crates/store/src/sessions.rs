@@ -1,7 +1,7 @@
 //! Sessions as they are kept.
 
 use async_trait::async_trait;
-use cacheroach_model::{PrincipalId, Session, SessionId};
+use cacheroach_model::{PrincipalId, Session, SessionId, Timestamp};
 
 use crate::Result;
 
@@ -12,6 +12,15 @@ pub struct KeptSession {
     pub session: Session,
     /// Whether it still counts.
     pub standing: Standing,
+}
+
+/// Where the authority of a session comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin {
+    /// The session that issued it.
+    pub parent: Option<SessionId>,
+    /// When what it was issued from ends: no renewal goes beyond.
+    pub not_after: Option<Timestamp>,
 }
 
 /// Whether a session counts.
@@ -33,7 +42,7 @@ pub trait Sessions {
     /// # Errors
     /// [`Error::Taken`](crate::Error::Taken) for a name that a live session of the principal has;
     /// [`Error::Missing`](crate::Error::Missing) for a principal or tenant that does not exist.
-    async fn add_session(&self, session: &Session, parent: Option<SessionId>) -> Result<()>;
+    async fn add_session(&self, session: &Session, origin: Origin) -> Result<()>;
 
     /// One session, over or not.
     ///
@@ -60,9 +69,10 @@ pub trait Sessions {
     /// The store's.
     async fn end_session(&self, session: SessionId) -> Result<()>;
 
-    /// Ends a live session and adds another in its place, both or none; tells whether it was live.
+    /// Ends a live session and adds one with another id in its place: same capabilities, scope and name, as long from
+    /// now as the first was given, but not beyond what it was issued from. Nothing if it is not live.
     ///
     /// # Errors
-    /// Those of [`Sessions::add_session`].
-    async fn replace_session(&self, old: SessionId, new: &Session) -> Result<bool>;
+    /// The store's.
+    async fn renew_session(&self, old: SessionId, new: SessionId) -> Result<Option<Session>>;
 }

@@ -62,6 +62,8 @@ pub struct NewPiece {
 /// A step forward.
 #[derive(Clone, Debug, Default)]
 pub struct Step {
+    /// How many bytes were behind the last chunk before this step: they are part of it.
+    pub from_tail: usize,
     /// Chunks to append.
     pub pieces: Vec<NewPiece>,
     /// The bytes behind them.
@@ -105,7 +107,7 @@ pub trait Uploads {
     /// [`Error::LeaseLost`](crate::Error::LeaseLost) when the upload is over.
     async fn lease_chunks(&self, upload: UploadId, chunks: &[(Hash, u32)]) -> Result<Vec<Lease>>;
 
-    /// Marks chunks as live and appends them, if the upload still stands at `from`.
+    /// Marks chunks as live and appends them, if the upload still stands at `from`, with a tail as long as the step says.
     ///
     /// # Errors
     /// [`Error::LeaseLost`](crate::Error::LeaseLost) when the upload is over.

@@ -83,6 +83,9 @@ CREATE TABLE sessions (
     version INTEGER,
     issued_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    -- How long it was given at first, and the end that no renewal passes.
+    life INTEGER NOT NULL,
+    not_after INTEGER,
     name TEXT,
     note TEXT NOT NULL DEFAULT '',
     -- Kept when its tenant goes, so that its holder is told so, and a new tenant of that id does not revive it.

@@ -10,7 +10,7 @@ use super::row::{FILE, all, blob, change, count, file, get, length, limit, metad
 use super::tenants::must_exist;
 use super::uploads::{ensure_chunk, next_generation};
 use crate::chunks::Place;
-use crate::files::{Files, INLINE_SIZE, Kept, Listing, NewFile, PIECES_PAGE, Piece};
+use crate::files::{Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece};
 use crate::{Error, Result};
 
 /// Makes a rope of the tenant, which must be visible, the next version of a file. Part of a larger transaction.
@@ -137,7 +137,7 @@ fn behind(prefix: &str) -> String {
     format!("{}0", prefix.strip_suffix('/').unwrap_or(prefix))
 }
 
-fn list(connection: &Connection, listing: &Listing) -> Result<Vec<File>> {
+fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
     let tenant = listing.tenant.as_bytes();
     let mut heads = Vec::new();
     if let Some(path) = &listing.exactly
@@ -153,6 +153,7 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Vec<File>> {
         let values = params![tenant, after, behind(&prefix), limit(room)];
         heads.extend(all(connection, &sql, values, file)?);
     }
+    let next = if heads.len() >= listing.limit { heads.last().map(|head| head.path.clone()) } else { None };
     // Written since: as it was then, if it was there then.
     let sql = const_format(
         FILE,
@@ -165,7 +166,8 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Vec<File>> {
         }
         one(connection, &sql, params![tenant, head.path.as_str(), listing.as_of.micros()], file)
     };
-    heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect()
+    let files = heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect::<Result<_>>()?;
+    Ok(Listed { files, next })
 }
 
 /// Walks the index of heads and jumps over each subdirectory once it has seen one file in it.
@@ -236,7 +238,7 @@ impl Files for Sqlite {
         self.readers.read(move |connection| pieces(connection, tenant, rope, at)).await
     }
 
-    async fn list_files(&self, listing: &Listing) -> Result<Vec<File>> {
+    async fn list_files(&self, listing: &Listing) -> Result<Listed> {
         let listing = listing.clone();
         self.readers.read(move |connection| list(connection, &listing)).await
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::row::{all, change, get, one, session, time};
 use super::tenants::must_exist;
-use crate::sessions::{KeptSession, Sessions, Standing};
+use crate::sessions::{KeptSession, Origin, Sessions, Standing};
 use crate::{Error, Result};
 
 const COLUMNS: &str = "session, principal, capabilities, is_super, on_principal, tenant, path, version, expires_at, \
@@ -27,7 +27,7 @@ fn kept(row: &Row<'_>, now: Timestamp) -> Result<KeptSession> {
     Ok(KeptSession { session: session(row)?, standing })
 }
 
-fn add(connection: &Connection, new: &Session, parent: Option<SessionId>, now: Timestamp) -> Result<()> {
+fn add(connection: &Connection, new: &Session, origin: Origin, now: Timestamp) -> Result<()> {
     let (Some(id), Some(principal), Some(expires_at), Some(scope)) =
         (new.id, new.principal, new.expires_at, &new.scope)
     else {
@@ -55,12 +55,12 @@ fn add(connection: &Connection, new: &Session, parent: Option<SessionId>, now: T
     change(
         connection,
         "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,
-             version, issued_at, expires_at, name, note)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             version, issued_at, expires_at, life, not_after, name, note)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             id.as_bytes(),
             principal.as_bytes(),
-            parent.as_ref().map(SessionId::as_bytes),
+            origin.parent.as_ref().map(SessionId::as_bytes),
             new.capabilities.bits(),
             *scope == Scope::Super,
             on_principal.as_ref().map(PrincipalId::as_bytes),
@@ -69,6 +69,8 @@ fn add(connection: &Connection, new: &Session, parent: Option<SessionId>, now: T
             location.and_then(|location| location.version).map(|version| version.0),
             now.micros(),
             expires_at.micros(),
+            expires_at.micros().saturating_sub(now.micros()),
+            origin.not_after.map(Timestamp::micros),
             name,
             new.note,
         ],
@@ -78,9 +80,9 @@ fn add(connection: &Connection, new: &Session, parent: Option<SessionId>, now: T
 
 #[async_trait]
 impl Sessions for Sqlite {
-    async fn add_session(&self, new: &Session, parent: Option<SessionId>) -> Result<()> {
+    async fn add_session(&self, new: &Session, origin: Origin) -> Result<()> {
         let new = new.clone();
-        self.writer.write(move |connection, now| add(connection, &new, parent, now)).await
+        self.writer.write(move |connection, now| add(connection, &new, origin, now)).await
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<KeptSession>> {
@@ -125,18 +127,28 @@ impl Sessions for Sqlite {
         self.writer.write(end).await
     }
 
-    async fn replace_session(&self, old: SessionId, new: &Session) -> Result<bool> {
-        let new = new.clone();
-        let replace = move |connection: &Connection, now: Timestamp| {
-            let note = new.id.map(|id| format!(" replaced by {id}")).unwrap_or_default();
-            let sql = "UPDATE sessions SET expires_at = ?2, note = note || ?3
-                       WHERE session = ?1 AND expires_at > ?2 AND tenant_gone = 0";
-            if change(connection, sql, params![old.as_bytes(), now.micros(), note])? == 0 {
-                return Ok(false);
-            }
-            add(connection, &new, Some(old), now)?;
-            Ok(true)
+    async fn renew_session(&self, old: SessionId, new: SessionId) -> Result<Option<Session>> {
+        let renew = move |connection: &Connection, now: Timestamp| {
+            let values = params![old.as_bytes(), now.micros(), format!(" replaced by {new}")];
+            // The name is taken from the old one first: it may stand on one session only.
+            let name = "SELECT name FROM sessions WHERE session = ? AND expires_at > ? AND tenant_gone = 0";
+            let Some(name): Option<Option<String>> =
+                one(connection, name, params![old.as_bytes(), now.micros()], |row| get(row, "name"))?
+            else {
+                return Ok(None);
+            };
+            let end = "UPDATE sessions SET expires_at = ?2, note = note || ?3, name = NULL WHERE session = ?1";
+            change(connection, end, values)?;
+            let add = format!(
+                "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,
+                     version, issued_at, expires_at, life, not_after, name)
+                 SELECT ?2, principal, session, capabilities, is_super, on_principal, tenant, path, version, ?3,
+                     MIN(?3 + life, COALESCE(not_after, ?3 + life)), life, not_after, ?4
+                 FROM sessions WHERE session = ?1
+                 RETURNING {COLUMNS}"
+            );
+            one(connection, &add, params![old.as_bytes(), new.as_bytes(), now.micros(), name], session)
         };
-        self.writer.write(replace).await
+        self.writer.write(renew).await
     }
 }

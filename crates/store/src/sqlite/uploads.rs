@@ -95,7 +95,7 @@ fn settle(connection: &Connection, tenant: TenantId, piece: &NewPiece) -> Result
 
 fn advance(connection: &Connection, id: UploadId, from: u64, step: &Step, now: Timestamp) -> Result<Stepped> {
     let Progress { upload, tail, .. } = open(connection, id, now)?;
-    if upload.offset != from {
+    if upload.offset != from || tail.len() != step.from_tail {
         return Ok(Stepped::Behind);
     }
     let tenant = upload.tenant;

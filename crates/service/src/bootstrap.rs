@@ -1,0 +1,115 @@
+//! What every store begins with. Made at each start, as far as it is missing; what an operator took away stays away.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cacheroach_model::{
+    Capabilities, Host, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId, Tenant,
+    TenantId, Vhost,
+};
+use cacheroach_store::Error as StoreError;
+use cacheroach_store::files::NewFile;
+use cacheroach_store::sessions::Origin;
+
+use crate::content::hash;
+use crate::{Result, Service};
+
+/// The session of whoever comes without one.
+pub(crate) const PUBLIC_SESSION: &str = "public-access-v0";
+
+/// What lets it read the scratchpad.
+const SCRATCHPAD_GRANT: &str = "<bootstrap>";
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+const HELLO: &str = "<!doctype html><meta charset=utf-8><title>Hello World!</title>";
+
+impl Service {
+    /// Makes what is missing of the beginning.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bootstrap(&self) -> Result<()> {
+        self.nobody().await?;
+        self.scratchpad().await?;
+        let caps = Capabilities::READ | Capabilities::DELEGATE;
+        let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);
+        self.ensure_session(PUBLIC_SESSION, "Default public access", caps, public, 100 * YEAR).await?;
+        let scratchpad =
+            Scope::Location(Location { tenant: TenantId::SCRATCHPAD, pattern: Pattern::everything(), version: None });
+        self.ensure_session(SCRATCHPAD_GRANT, "", Capabilities::READ, scratchpad, 10 * YEAR).await
+    }
+
+    async fn nobody(&self) -> Result<()> {
+        let label = "Unauthenticated Principal";
+        let principal = Principal {
+            id: PrincipalId::UNAUTHENTICATED,
+            label: label.into(),
+            version: 0,
+            claims: Some(serde_json::json!({ "name": label, "source": "bootstrap" }).to_string()),
+            email: None,
+            email_domain: None,
+        };
+        match self.store.metadata.ensure_principal(&principal).await {
+            Ok(_) | Err(StoreError::Skew) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The tenant, and together with it the host and a page.
+    async fn scratchpad(&self) -> Result<()> {
+        let tenant = Tenant { id: TenantId::SCRATCHPAD, label: "Default Scratchpad".into(), version: 0 };
+        match self.store.metadata.ensure_tenant(&tenant).await {
+            Ok(_) => {}
+            Err(StoreError::Skew) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.store.metadata.ensure_vhost(&Vhost { host: Host::any(), tenant: tenant.id }).await?;
+        let content = Bytes::from_static(HELLO.as_bytes());
+        let page = NewFile {
+            tenant: tenant.id,
+            path: Path::parse_file("/index.html").expect("a clean path"),
+            hash: hash(&content),
+            content_type: String::new(),
+            metadata: Metadata::default(),
+        };
+        self.store.metadata.put_file(&page, content).await?;
+        Ok(())
+    }
+
+    async fn ensure_session(
+        &self,
+        name: &str,
+        note: &str,
+        capabilities: Capabilities,
+        scope: Scope,
+        life: Duration,
+    ) -> Result<()> {
+        let nobody = PrincipalId::UNAUTHENTICATED;
+        if self.store.metadata.find_session_by_name(nobody, name).await?.is_some() {
+            return Ok(());
+        }
+        let session = Session {
+            id: Some(SessionId::random(self.random.id())),
+            principal: Some(nobody),
+            capabilities,
+            // The scratchpad may have been deleted and made again: without it there is nothing to grant.
+            scope: Some(scope),
+            expires_at: Some(self.now().after(life)),
+            name: name.into(),
+            note: note.into(),
+        };
+        match self.store.metadata.add_session(&session, Origin::default()).await {
+            Ok(()) | Err(StoreError::Taken(_) | StoreError::Missing("tenant")) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_first_file_is_the_originals_size() {
+        assert_eq!(super::HELLO.len(), 62);
+    }
+}

@@ -1,0 +1,187 @@
+//! Who is asking: from credentials to a [`Caller`].
+
+use std::sync::Arc;
+
+use cacheroach_api::content;
+use cacheroach_auth::{Authority, Link, Presented, Want, claims, enforcer};
+use cacheroach_model::{Capabilities, Goal, PrincipalId, Session, TenantId};
+use cacheroach_store::sessions::Standing;
+
+use crate::bootstrap::PUBLIC_SESSION;
+use crate::{Error, Result, Service};
+
+/// Who is asking, with all that decides what it may do. Made anew for each request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    session: Session,
+    grants: Arc<[Session]>,
+    public: Arc<[Session]>,
+    vhost_tenant: Option<TenantId>,
+    token: Option<Arc<str>>,
+}
+
+/// The bearer of a signed URL, and what it is good for.
+#[derive(Debug)]
+pub struct Linked {
+    /// With the authority to ask for just that.
+    pub caller: Caller,
+    /// What to ask for.
+    pub request: content::OpenRequest,
+}
+
+impl Caller {
+    /// The session, as the caller may know it.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The token that was presented.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Whether no credentials came, or those of nobody in particular.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.session.is_anonymous()
+    }
+
+    /// The same, asking a host that shows this tenant.
+    #[must_use]
+    pub fn at(mut self, tenant: TenantId) -> Self {
+        self.vhost_tenant = Some(tenant);
+        self
+    }
+
+    pub(crate) fn authority(&self) -> Authority<'_> {
+        Authority {
+            session: &self.session,
+            grants: &self.grants,
+            public: &self.public,
+            vhost_tenant: self.vhost_tenant,
+        }
+    }
+
+    /// For work on behalf of a principal that asks nothing of its own.
+    pub(crate) fn principal(&self) -> Option<PrincipalId> {
+        self.session.principal
+    }
+}
+
+impl Service {
+    /// Whoever comes without credentials.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn anonymous(&self) -> Result<Caller> {
+        let nobody = PrincipalId::UNAUTHENTICATED;
+        let found = self.store.metadata.find_session_by_name(nobody, PUBLIC_SESSION).await?;
+        let session = match found.filter(|found| found.standing == Standing::Live) {
+            Some(found) => found.session,
+            // An operator has closed the public door: anonymous callers are known to be that, and may do nothing.
+            None => Session {
+                id: None,
+                principal: Some(nobody),
+                capabilities: Capabilities::NONE,
+                scope: None,
+                expires_at: None,
+                name: String::new(),
+                note: String::new(),
+            },
+        };
+        self.caller(session, None).await
+    }
+
+    /// Whoever holds this token.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
+    /// address only. [`Error::NotFound`] when the tenant it is on is no more.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller> {
+        match claims::verify(&self.keys, token, self.now())? {
+            Presented::Session(session) => {
+                let session = self.live(session).await?;
+                self.caller(session, Some(token.into())).await
+            }
+            Presented::Link(_) => Err(Error::Unauthenticated("a signed URL is good at its own address only".into())),
+        }
+    }
+
+    /// What a token says and the store confirms. Its row decides, the token only proves who holds it.
+    pub(crate) async fn live(&self, claimed: Session) -> Result<Session> {
+        let over = || Error::Unauthenticated("the session is over".into());
+        let Some(id) = claimed.id else {
+            // Ephemeral: minted by a holder of the key. Its principal, if it has one, must exist.
+            if let Some(principal) = claimed.principal
+                && self.store.metadata.find_principal(principal).await?.is_none()
+            {
+                return Err(over());
+            }
+            return Ok(claimed);
+        };
+        let found = self.store.metadata.find_session(id).await?.ok_or_else(over)?;
+        match found.standing {
+            Standing::Live if found.session.principal == claimed.principal => Ok(found.session),
+            Standing::Live | Standing::Ended => Err(over()),
+            Standing::TenantGone => Err(Error::NotFound("tenant")),
+        }
+    }
+
+    async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
+        let (grants, public) = match session.lookup() {
+            Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),
+            None => (Vec::new(), Vec::new()),
+        };
+        Ok(Caller { session, grants: grants.into(), public: public.into(), vhost_tenant: None, token })
+    }
+
+    async fn grants(&self, principal: PrincipalId) -> Result<Vec<Session>> {
+        Ok(self.store.metadata.list_grants(principal).await?)
+    }
+
+    async fn public_grants(&self, of: PrincipalId) -> Result<Vec<Session>> {
+        if of == PrincipalId::UNAUTHENTICATED { Ok(Vec::new()) } else { self.grants(PrincipalId::UNAUTHENTICATED).await }
+    }
+
+    /// Whoever holds a signed URL, if its signer may still read the file: by any live session.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for anything else.
+    pub async fn follow(&self, token: &str) -> Result<Linked> {
+        let link = match claims::verify(&self.keys, token, self.now())? {
+            Presented::Link(link) => link,
+            Presented::Session(_) => return Err(Error::Unauthenticated("not a signed URL".into())),
+        };
+        if !self.signer_may_read(&link).await? {
+            return Err(Error::Unauthenticated("who signed this URL may no longer read the file".into()));
+        }
+        let request = content::OpenRequest {
+            tenant: Some(link.tenant.into()),
+            path: link.path.to_string(),
+            version: link.version.map_or(0, |version| version.0),
+        };
+        Ok(Linked { caller: self.caller(link.as_session(), None).await?, request })
+    }
+
+    async fn signer_may_read(&self, link: &Link) -> Result<bool> {
+        let Some(principal) = link.principal else {
+            // Signed with a token of a key holder, which is over within a minute, and so is the link.
+            return Ok(link.expires_at.is_some());
+        };
+        let want = Want::Path(link.tenant, Goal::File(link.path.clone()), link.version);
+        let mut held = self.grants(principal).await?;
+        // A session may be on another principal, and use what that one holds.
+        let mut others: Vec<_> = held.iter().filter_map(Session::lookup).filter(|other| *other != principal).collect();
+        if held.iter().any(|session| session.lookup().is_some()) {
+            others.push(PrincipalId::UNAUTHENTICATED);
+        }
+        others.sort_unstable();
+        others.dedup();
+        for other in others {
+            held.extend(self.grants(other).await?);
+        }
+        Ok(held.iter().any(|session| enforcer::covers(session, Capabilities::READ, &want)))
+    }
+}

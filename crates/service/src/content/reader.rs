@@ -1,0 +1,122 @@
+//! Contents on their way out.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use cacheroach_model::{File, RopeId, TenantId};
+use cacheroach_store::Store;
+use cacheroach_store::chunks::KeptChunk;
+use cacheroach_store::files::{Kept, Piece};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::hash;
+use crate::{Error, Result, Stream};
+
+/// How many chunks are read before they are asked for.
+const READ_AHEAD: usize = 2;
+
+/// A file that was opened.
+pub struct Opened {
+    /// What is known of it.
+    pub file: File,
+    /// Its bytes.
+    pub content: Content,
+}
+
+/// The bytes of one version: whichever range is read, whenever, they are those of that version.
+pub struct Content {
+    store: Store,
+    tenant: TenantId,
+    rope: Option<RopeId>,
+    /// The first pieces, found together with the file.
+    first: Vec<Piece>,
+}
+
+impl Content {
+    pub(crate) fn new(store: Store, tenant: TenantId, file: &File, first: Vec<Piece>) -> Self {
+        Content { store, tenant, rope: file.rope, first }
+    }
+
+    /// The bytes of a range that is within the size, verified before they are given out.
+    ///
+    /// # Errors
+    /// Damage, before the first byte or in the stream, which ends there.
+    #[must_use]
+    pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
+        let (store, tenant, end) = (self.store.clone(), self.tenant, range.end);
+        let chunks = self
+            .pieces(range.start)
+            .try_take_while(move |piece| std::future::ready(Ok(piece.at < end)))
+            .map(move |piece| fetch(store.clone(), tenant, piece))
+            .buffered(READ_AHEAD);
+        // Pieces are contiguous and reach to the end of the range, or something is missing.
+        Box::pin(stream::try_unfold((Box::pin(chunks), range.start), move |(mut chunks, next)| async move {
+            if next >= end {
+                return Ok(None);
+            }
+            let Some((at, bytes)) = chunks.try_next().await? else {
+                return Err(damaged("a rope that ends too early"));
+            };
+            let part = part(at, &bytes, next, end).ok_or_else(|| damaged("a rope with a hole"))?;
+            let next = next + part.len() as u64;
+            Ok(Some((part, (chunks, next))))
+        }))
+    }
+
+    /// Pieces in order from the one that holds the byte `from`, a page at a time.
+    fn pieces(&self, from: u64) -> impl futures::Stream<Item = Result<Piece>> + Send + 'static {
+        let (store, tenant, rope) = (self.store.clone(), self.tenant, self.rope);
+        // What was found with the file will do, unless the range begins behind it.
+        let covered = self.first.last().map_or(0, |piece| piece.at + u64::from(piece.length));
+        let first = if from < covered { self.first.clone() } else { Vec::new() };
+        let state = (first, from, false);
+        let pages = stream::try_unfold(state, move |(page, from, over)| {
+            let store = store.clone();
+            async move {
+                let (Some(rope), false) = (rope, over) else { return Ok(None) };
+                let page = if page.is_empty() {
+                    store.metadata.list_pieces(tenant, rope, from).await?
+                } else {
+                    page
+                };
+                let Some(last) = page.last() else { return Ok(None) };
+                let next = last.at + u64::from(last.length);
+                // A page that does not lead on would be asked for for ever.
+                let over = next <= from;
+                Ok::<_, Error>(Some((stream::iter(page.into_iter().map(Ok)), (Vec::new(), next, over))))
+            }
+        });
+        pages.try_flatten().try_skip_while(move |piece| {
+            std::future::ready(Ok(piece.at + u64::from(piece.length) <= from))
+        })
+    }
+}
+
+/// Of the bytes that begin `at`, those from `next` on and before `end`; none if `next` is not among them.
+fn part(at: u64, bytes: &Bytes, next: u64, end: u64) -> Option<Bytes> {
+    let from = usize::try_from(next.checked_sub(at)?).ok()?;
+    let to = usize::try_from(end.checked_sub(at)?).unwrap_or(usize::MAX).min(bytes.len());
+    (from < to).then(|| bytes.slice(from..to))
+}
+
+async fn fetch(store: Store, tenant: TenantId, piece: Result<Piece>) -> Result<(u64, Bytes)> {
+    let piece = piece?;
+    let bytes = match piece.kept {
+        // A database says nothing of the bytes it keeps.
+        Kept::Here(bytes) if hash(&bytes) == piece.chunk => bytes,
+        Kept::Here(_) => return Err(damaged("a chunk in the database")),
+        Kept::At(place) => {
+            let chunk = KeptChunk { tenant, hash: piece.chunk, length: piece.length, place };
+            store.chunks.read(&chunk).await?
+        }
+    };
+    if bytes.len() as u64 == u64::from(piece.length) {
+        Ok((piece.at, bytes))
+    } else {
+        Err(damaged("a chunk of another length"))
+    }
+}
+
+fn damaged(what: &str) -> Error {
+    cacheroach_store::Error::Damaged(what.into()).into()
+}

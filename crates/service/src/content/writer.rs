@@ -1,0 +1,215 @@
+//! Contents on their way in, as a stream of bytes.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use cacheroach_model::{CHUNK_SIZE, Hash, Metadata, Path, TenantId, UploadId, Version};
+use cacheroach_store::Store;
+use cacheroach_store::files::{INLINE_SIZE, NewFile};
+use cacheroach_store::uploads::{NewUpload, Step, Stepped};
+use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
+
+use super::{hash, keep, settle};
+use crate::{Error, Result};
+
+/// How many chunks are hashed and written together; twice as many are in memory at most.
+const GROUP: usize = 4;
+
+/// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
+/// leaves nothing but rows that the purge clears away.
+pub struct Writer {
+    store: Store,
+    tenant: TenantId,
+    path: Path,
+    content_type: String,
+    timeout: Duration,
+    id: UploadId,
+    /// Whether the store knows of the upload: small contents never need that.
+    begun: bool,
+    /// Bytes of a chunk that is not full.
+    filling: BytesMut,
+    /// Full chunks that nobody works on yet.
+    full: Vec<Bytes>,
+    /// The group before, on its way.
+    working: Option<JoinHandle<Result<Stored>>>,
+    stored: Stored,
+}
+
+/// How far a content is safe.
+#[derive(Default)]
+struct Stored {
+    offset: u64,
+    hash: Sha256,
+}
+
+/// What a content has become.
+pub struct Written {
+    /// Its version.
+    pub version: Version,
+    /// Its hash.
+    pub hash: Hash,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        store: Store,
+        tenant: TenantId,
+        path: Path,
+        content_type: String,
+        id: UploadId,
+        timeout: Duration,
+    ) -> Self {
+        Writer {
+            store,
+            tenant,
+            path,
+            content_type,
+            timeout,
+            id,
+            begun: false,
+            filling: BytesMut::new(),
+            full: Vec::new(),
+            working: None,
+            stored: Stored::default(),
+        }
+    }
+
+    /// Takes more bytes. Answers when there is room for more.
+    ///
+    /// # Errors
+    /// The store's; the content is lost then.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = CHUNK_SIZE - self.filling.len();
+            self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            if self.filling.len() == CHUNK_SIZE {
+                self.full.push(mem::take(&mut self.filling).freeze());
+                if self.full.len() == GROUP {
+                    self.store_full().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was written the next version of the file.
+    ///
+    /// # Errors
+    /// The store's; nothing is visible then.
+    pub async fn finish(mut self, metadata: Metadata) -> Result<Written> {
+        if !self.begun && self.full.is_empty() && self.filling.len() <= INLINE_SIZE {
+            return self.finish_small(metadata).await;
+        }
+        if !self.filling.is_empty() {
+            let last = mem::take(&mut self.filling).freeze();
+            self.full.push(last);
+        }
+        self.store_full().await?;
+        self.wait().await?;
+        let stored = mem::take(&mut self.stored);
+        let hash = Hash::new(stored.hash.finalize().into());
+        let file = self.file(hash, metadata);
+        let version = self.store.metadata.commit_upload(self.id, stored.offset, &file).await?;
+        Ok(Written { version, hash, size: stored.offset })
+    }
+
+    /// Lets go of what was written so far.
+    pub async fn abandon(self) {
+        if let Some(working) = &self.working {
+            working.abort();
+        }
+        if self.begun
+            && let Err(error) = self.store.metadata.abandon_upload(self.id).await
+        {
+            tracing::warn!(%error, "an upload that failed is left to the purge");
+        }
+    }
+
+    async fn finish_small(self, metadata: Metadata) -> Result<Written> {
+        let content = self.filling.clone().freeze();
+        let (hash, size) = (hash(&content), content.len() as u64);
+        let version = self.store.metadata.put_file(&self.file(hash, metadata), content).await?;
+        Ok(Written { version, hash, size })
+    }
+
+    fn file(&self, hash: Hash, metadata: Metadata) -> NewFile {
+        NewFile {
+            tenant: self.tenant,
+            path: self.path.clone(),
+            hash,
+            content_type: self.content_type.clone(),
+            metadata,
+        }
+    }
+
+    /// Sends the full chunks on their way, once those before are safe.
+    async fn store_full(&mut self) -> Result<()> {
+        self.wait().await?;
+        if self.full.is_empty() {
+            return Ok(());
+        }
+        if !self.begun {
+            let (id, tenant, path, timeout) = (self.id, self.tenant, self.path.clone(), self.timeout);
+            self.store.metadata.begin_upload(&NewUpload { id, tenant, path, timeout }).await?;
+            self.begun = true;
+        }
+        let group = Group {
+            store: self.store.clone(),
+            tenant: self.tenant,
+            upload: self.id,
+            timeout: self.timeout,
+            chunks: mem::take(&mut self.full),
+        };
+        self.working = Some(tokio::spawn(group.store(mem::take(&mut self.stored))));
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<()> {
+        if let Some(working) = self.working.take() {
+            self.stored = working.await.map_err(Error::internal)??;
+        }
+        Ok(())
+    }
+}
+
+struct Group {
+    store: Store,
+    tenant: TenantId,
+    upload: UploadId,
+    timeout: Duration,
+    chunks: Vec<Bytes>,
+}
+
+impl Group {
+    async fn store(self, stored: Stored) -> Result<Stored> {
+        let chunks = Arc::new(self.chunks);
+        let (hashed, named) = hash_all(stored.hash, Arc::clone(&chunks)).await?;
+        let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let pieces = keep(&self.store, self.tenant, self.upload, named).await?;
+        let step = Step { pieces, extend: Some(self.timeout), ..Step::default() };
+        match self.store.metadata.advance_upload(self.upload, stored.offset, &step).await? {
+            Stepped::Done(beaten) => settle(&self.store, self.tenant, &step.pieces, &beaten).await,
+            // Nobody else knows of this upload.
+            Stepped::Behind => return Err(Error::internal("an upload moved by itself")),
+        }
+        Ok(Stored { offset: stored.offset + length, hash: hashed })
+    }
+}
+
+/// Hashes chunks, each by itself and all together, off the threads that serve others.
+async fn hash_all(mut whole: Sha256, chunks: Arc<Vec<Bytes>>) -> Result<(Sha256, Vec<(Hash, Bytes)>)> {
+    let hashing = tokio::task::spawn_blocking(move || {
+        let named = chunks.iter().map(|chunk| {
+            whole.update(chunk);
+            (hash(chunk), chunk.clone())
+        });
+        let named = named.collect();
+        (whole, named)
+    });
+    hashing.await.map_err(Error::internal)
+}

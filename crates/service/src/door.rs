@@ -1,0 +1,150 @@
+//! The door: every request of every protocol comes in here, and every answer goes out here.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use cacheroach_api::rule::{Method, Ruled};
+use cacheroach_api::text;
+use cacheroach_auth::{Refusal, Want};
+use cacheroach_model::Capabilities;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::{Caller, Error, Result, Service};
+
+/// The parts of an answer, as they come.
+pub type Stream<T> = Pin<Box<dyn futures::Stream<Item = Result<T>> + Send>>;
+
+/// A method with one answer.
+pub trait Ask: Method {
+    /// A message, or what stands for one inside the process.
+    type Answer: Ruled + Send;
+
+    /// Brings the request into the one form that is checked and used: paths above all. Tells where it leads, if
+    /// anywhere in particular.
+    ///
+    /// # Errors
+    /// What has no such form.
+    fn canonical(request: &mut Self::Request) -> Result<Option<Want>> {
+        let _ = request;
+        Ok(None)
+    }
+
+    /// Does it. Whether the caller may has been checked.
+    fn answer(
+        service: &Service,
+        caller: &Caller,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Self::Answer>> + Send;
+}
+
+/// A method with an answer of many parts.
+pub trait AskStream: Method {
+    /// As [`Ask::canonical`].
+    ///
+    /// # Errors
+    /// What has no such form.
+    fn canonical(request: &mut Self::Request) -> Result<Option<Want>> {
+        let _ = request;
+        Ok(None)
+    }
+
+    /// Begins to do it. Whether the caller may has been checked.
+    fn answer(
+        service: &std::sync::Arc<Service>,
+        caller: &Caller,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Stream<Self::Response>>> + Send;
+}
+
+impl Service {
+    /// Asks. May it be said? Then it is done, and the answer cut to what may be heard.
+    ///
+    /// # Errors
+    /// For the caller to read.
+    pub async fn call<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<M::Answer> {
+        enter::<M>(caller, &mut request, M::canonical)?;
+        let mut answer = M::answer(self, caller, request).await?;
+        caller.authority().cut(&mut answer);
+        Ok(answer)
+    }
+
+    /// Asks for many. A part that the caller may not hear as a whole is left out.
+    ///
+    /// # Errors
+    /// For the caller to read, here or in the stream.
+    pub async fn stream<M: AskStream>(
+        self: &std::sync::Arc<Self>,
+        caller: &Caller,
+        mut request: M::Request,
+    ) -> Result<Stream<M::Response>> {
+        enter::<M>(caller, &mut request, M::canonical)?;
+        let parts = M::answer(self, caller, request).await?;
+        let caller = caller.clone();
+        Ok(Box::pin(parts.filter_map(move |part| {
+            let heard = match part {
+                Ok(mut part) => (!caller.authority().cut(&mut part)).then_some(Ok(part)),
+                Err(error) => Some(Err(error)),
+            };
+            std::future::ready(heard)
+        })))
+    }
+}
+
+/// The order matters: whoever may not call at all learns nothing of what a request must look like.
+fn enter<M: Method>(
+    caller: &Caller,
+    request: &mut M::Request,
+    canonical: fn(&mut M::Request) -> Result<Option<Want>>,
+) -> Result<()> {
+    caller.authority().may_call::<M>().map_err(|refusal| refuse(caller, refusal, None))?;
+    request.form()?;
+    let want = canonical(request)?;
+    caller.authority().may_say(request).map_err(|refusal| refuse(caller, refusal, want.as_ref()))
+}
+
+fn refuse(caller: &Caller, refusal: Refusal, want: Option<&Want>) -> Error {
+    let text = match refusal {
+        Refusal::Method => text::INSUFFICIENT_SCOPE,
+        Refusal::Message => text::INAPPROPRIATE_FIELDS,
+    };
+    if caller.is_anonymous() {
+        return Error::Unauthenticated(text.into());
+    }
+    let authority = caller.authority();
+    let reaches = want.is_some_and(|want| Capabilities::NAMES.iter().any(|(_, one)| authority.may(*one, want)));
+    Error::Denied { text, reaches }
+}
+
+impl Caller {
+    /// For what no message says: a fact that was looked up decides whether the caller may go on.
+    pub(crate) fn must(&self, capabilities: Capabilities, want: &Want) -> Result<()> {
+        if self.authority().may(capabilities, want) {
+            Ok(())
+        } else {
+            Err(refuse(self, Refusal::Message, Some(want)))
+        }
+    }
+}
+
+/// How many rows are read at a time for a stream.
+const PAGE: usize = 256;
+
+/// A stream of parts from a function that lists a page of them after one.
+pub(crate) fn pages<T, M, F>(list: impl Fn(Option<T>, usize) -> F + Send + 'static) -> Stream<M>
+where
+    T: Clone + Send + Sync + 'static,
+    M: for<'a> From<&'a T> + Send + 'static,
+    F: Future<Output = Result<Vec<T>>> + Send + 'static,
+{
+    let pages = futures::stream::try_unfold(Some(None), move |after: Option<Option<T>>| {
+        let page = after.map(|after| list(after, PAGE));
+        async move {
+            let Some(page) = page else { return Ok(None) };
+            let page = page.await?;
+            let more = (page.len() == PAGE).then(|| page.last().cloned());
+            let parts: Vec<_> = page.iter().map(|one| Ok(M::from(one))).collect();
+            Ok::<_, Error>(Some((futures::stream::iter(parts), more)))
+        }
+    });
+    Box::pin(pages.try_flatten())
+}

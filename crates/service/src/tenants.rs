@@ -1,0 +1,66 @@
+//! Tenants.
+
+use std::sync::Arc;
+
+use cacheroach_api::method::tenants;
+use cacheroach_api::tenant::{self, EnsureRequest, EnsureResponse, GetRequest, GetResponse};
+use cacheroach_model::{Tenant, TenantId};
+
+use crate::door::{Ask, AskStream, Stream, pages};
+use crate::{Caller, Error, Result, Service};
+
+/// The tenant that a request names.
+pub(crate) fn named(id: Option<&tenant::Id>, field: &str) -> Result<TenantId> {
+    tenant::Id::parse(id).ok_or_else(|| Error::invalid(field, "which tenant"))
+}
+
+/// Texts that people give to things, in bytes.
+pub(crate) fn check_label(field: &str, text: &str) -> Result<()> {
+    if text.len() > 1024 { Err(Error::invalid(field, "at most 1024 bytes")) } else { Ok(()) }
+}
+
+impl Ask for tenants::Ensure {
+    type Answer = EnsureResponse;
+
+    async fn answer(service: &Service, _: &Caller, request: EnsureRequest) -> Result<EnsureResponse> {
+        let message = request.tenant.ok_or_else(|| Error::invalid("tenant", "which one"))?;
+        let id = named(message.id.as_ref(), "tenant.ID")?;
+        if request.delete {
+            service.store.metadata.delete_tenant(id, message.version).await?;
+            return Ok(EnsureResponse { tenant: Some(message) });
+        }
+        if message.version < 0 {
+            return Err(Error::invalid("tenant.version", "versions count from 1; 0 creates"));
+        }
+        if message.version == 0 && message.label.is_empty() {
+            return Err(Error::invalid("tenant.label", "a new tenant needs one"));
+        }
+        check_label("tenant.label", &message.label)?;
+        let tenant = Tenant { id, label: message.label, version: message.version };
+        let stored = service.store.metadata.ensure_tenant(&tenant).await?;
+        Ok(EnsureResponse { tenant: Some((&stored).into()) })
+    }
+}
+
+impl Ask for tenants::Get {
+    type Answer = GetResponse;
+
+    async fn answer(service: &Service, _: &Caller, request: GetRequest) -> Result<GetResponse> {
+        let id = named(request.id.as_ref(), "ID")?;
+        let tenant = service.store.metadata.find_tenant(id).await?.ok_or(Error::NotFound("tenant"))?;
+        Ok(GetResponse { tenant: Some((&tenant).into()) })
+    }
+}
+
+impl AskStream for tenants::List {
+    async fn answer(service: &Arc<Service>, _: &Caller, (): ()) -> Result<Stream<tenant::Tenant>> {
+        let service = Arc::clone(service);
+        Ok(pages(move |after: Option<Tenant>, limit| {
+            let service = Arc::clone(&service);
+            async move {
+                let after = after.map(|tenant| tenant.id);
+                Ok(service.store.metadata.list_tenants(after, limit).await?)
+            }
+        }))
+    }
+}

@@ -1,0 +1,269 @@
+//! Uploads over gRPC: begin, transfer piece by piece, commit. The row of an upload says how far it has come; the state
+//! that travels says the same, sealed, so that a call that is late, early or repeated is known for what it is.
+
+use bytes::{Bytes, BytesMut};
+use cacheroach_api::convert::{from_timestamp, timestamp};
+use cacheroach_api::method::uploads;
+use cacheroach_api::upload::{
+    self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, TransferRequest,
+    TransferResponse, TransferState, begin_request::Committed,
+};
+use cacheroach_api::{tenant, text};
+use cacheroach_auth::{Purpose, Want};
+use cacheroach_model::{CHUNK_SIZE, Capabilities, Goal, Hash, Metadata, Upload, UploadId};
+use cacheroach_store::files::NewFile;
+use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
+use sha2::digest::common::hazmat::SerializableState as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::content::{hash, keep, settle};
+use crate::door::Ask;
+use crate::files::{canonical_file, place};
+use crate::{Caller, Error, Result, Service};
+
+/// How many bytes a transfer brings at most: four chunks. Clients learn it from `Begin`.
+const MAX_TRANSFER: usize = 2 << 20;
+
+/// How often a call that finds itself overtaken looks again.
+const TRIES: usize = 3;
+
+impl Ask for uploads::Begin {
+    type Answer = BeginResponse;
+
+    fn canonical(request: &mut BeginRequest) -> Result<Option<Want>> {
+        canonical_file(request.tenant.as_ref(), &mut request.path, 0)
+    }
+
+    async fn answer(service: &Service, _: &Caller, request: BeginRequest) -> Result<BeginResponse> {
+        let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
+        let contents = match request.committed {
+            Some(Committed::Contents(contents)) => Some(Bytes::from(contents)),
+            Some(Committed::Empty(true)) => Some(Bytes::new()),
+            None | Some(Committed::Empty(false)) => None,
+        };
+        if let Some(contents) = contents {
+            let mut writer = service.writer(tenant, path, String::new());
+            writer.write(contents).await?;
+            writer.finish(Metadata::default()).await?;
+            return Ok(BeginResponse { committed: true, ..BeginResponse::default() });
+        }
+        let id = UploadId::random(service.random.id());
+        let new = NewUpload { id, tenant, path, timeout: service.settings.upload_timeout };
+        let upload = service.store.metadata.begin_upload(&new).await?;
+        let max_chunk_size = i32::try_from(MAX_TRANSFER).expect("two MiB");
+        Ok(BeginResponse { state: Some(service.seal(&upload)), max_chunk_size, committed: false })
+    }
+}
+
+impl Ask for uploads::Transfer {
+    type Answer = TransferResponse;
+
+    async fn answer(service: &Service, caller: &Caller, request: TransferRequest) -> Result<TransferResponse> {
+        let state = request.state.unwrap_or_default();
+        let data = Bytes::from(request.data);
+        let id = service.open(&state)?;
+        match data.len() {
+            0 => return Err(Error::exactly(text::NO_DATA)),
+            1..=MAX_TRANSFER => {}
+            _ => return Err(Error::exactly(text::REDUCE_CHUNK)),
+        }
+        let from = u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))?;
+        let digest = hash(&data);
+        for _ in 0..TRIES {
+            let progress = service.progress(caller, id).await?;
+            if progress.upload.outcome.is_some() {
+                return Err(Error::State("the upload is committed".into()));
+            }
+            service.still_open(&progress.upload)?;
+            if progress.upload.offset != from {
+                return service.repeated(&progress, from, digest);
+            }
+            if let Some(upload) = service.append(progress, data.clone(), digest).await? {
+                return Ok(TransferResponse { state: Some(service.seal(&upload)) });
+            }
+        }
+        Err(Error::Busy)
+    }
+}
+
+impl Ask for uploads::Commit {
+    type Answer = CommitResponse;
+
+    async fn answer(service: &Service, caller: &Caller, request: CommitRequest) -> Result<CommitResponse> {
+        let state = request.state.unwrap_or_default();
+        let id = service.open(&state)?;
+        let metadata = Metadata::parse(request.meta).map_err(|problem| Error::invalid("meta", problem))?;
+        for _ in 0..TRIES {
+            let progress = service.progress(caller, id).await?;
+            if progress.upload.outcome.is_some() {
+                return Ok(CommitResponse {});
+            }
+            service.still_open(&progress.upload)?;
+            if i64::try_from(progress.upload.offset) != Ok(state.offset) {
+                return Err(Error::State("not the latest state of this upload".into()));
+            }
+            let content = Hash::new(resume(&progress.hash_state)?.finalize().into());
+            let upload = progress.upload.clone();
+            if !progress.tail.is_empty() && !service.flush(progress).await? {
+                continue;
+            }
+            let file = NewFile {
+                tenant: upload.tenant,
+                path: upload.path,
+                hash: content,
+                content_type: String::new(),
+                metadata,
+            };
+            service.store.metadata.commit_upload(id, upload.offset, &file).await?;
+            return Ok(CommitResponse {});
+        }
+        Err(Error::Busy)
+    }
+}
+
+impl Ask for uploads::Fetch {
+    type Answer = FetchResponse;
+
+    fn canonical(request: &mut FetchRequest) -> Result<Option<Want>> {
+        canonical_file(request.tenant.as_ref(), &mut request.path, 0)
+    }
+
+    async fn answer(_: &Service, _: &Caller, _: FetchRequest) -> Result<FetchResponse> {
+        Err(Error::Unsupported("this server does not fetch"))
+    }
+}
+
+/// A half-done hash from the row of an upload.
+fn resume(state: &[u8]) -> Result<Sha256> {
+    if state.is_empty() {
+        return Ok(Sha256::new());
+    }
+    let broken = || cacheroach_store::Error::Damaged("the hash of an upload".into());
+    let state = state.try_into().map_err(|_| broken())?;
+    Ok(Sha256::deserialize(&state).map_err(|_| broken())?)
+}
+
+/// The whole chunks of what has come, and the rest.
+fn split(tail: &Bytes, data: &Bytes) -> (Vec<Bytes>, Bytes) {
+    // Most calls find no tail: then the chunks are slices of what came.
+    let mut all = if tail.is_empty() {
+        data.clone()
+    } else {
+        let mut all = BytesMut::with_capacity(tail.len() + data.len());
+        all.extend_from_slice(tail);
+        all.extend_from_slice(data);
+        all.freeze()
+    };
+    let mut chunks = Vec::new();
+    while all.len() >= CHUNK_SIZE {
+        chunks.push(all.split_to(CHUNK_SIZE));
+    }
+    (chunks, all)
+}
+
+impl Service {
+    /// The state of an upload as it travels.
+    fn seal(&self, upload: &Upload) -> TransferState {
+        let mut state = TransferState {
+            id: Some(upload.id.into()),
+            offset: i64::try_from(upload.offset).unwrap_or(i64::MAX),
+            data: Vec::new(),
+            deadline: Some(timestamp(upload.deadline)),
+            tenant_id: Some(upload.tenant.into()),
+            signature: Vec::new(),
+        };
+        state.signature = self.keys.sign(Purpose::UploadState, &parts(&state).each_ref().map(Vec::as_slice));
+        state
+    }
+
+    /// Which upload a state is of, if it was sealed here and not changed since.
+    fn open(&self, state: &TransferState) -> Result<UploadId> {
+        let parts = parts(state);
+        let parts = parts.each_ref().map(Vec::as_slice);
+        let id = upload::Id::parse(state.id.as_ref());
+        match id {
+            Some(id) if self.keys.verify(Purpose::UploadState, &parts, &state.signature) => Ok(id),
+            _ => Err(Error::exactly(text::BAD_STATE)),
+        }
+    }
+
+    /// How far an upload has come, for a caller who may write where it goes: a state alone is no authority.
+    async fn progress(&self, caller: &Caller, id: UploadId) -> Result<Progress> {
+        let found = self.store.metadata.find_upload(id).await?;
+        let progress = found.ok_or(Error::NotFound("upload"))?;
+        let goal = Goal::File(progress.upload.path.clone());
+        caller.must(Capabilities::WRITE, &Want::Path(progress.upload.tenant, goal, None))?;
+        Ok(progress)
+    }
+
+    fn still_open(&self, upload: &Upload) -> Result<()> {
+        if upload.deadline > self.now() { Ok(()) } else { Err(Error::State(text::BAD_STATE.into())) }
+    }
+
+    /// The answer to a transfer that was made before; anything else that is not the next one is refused.
+    fn repeated(&self, progress: &Progress, from: u64, digest: Hash) -> Result<TransferResponse> {
+        if progress.last_from == from && progress.last_digest == digest.as_bytes() {
+            Ok(TransferResponse { state: Some(self.seal(&progress.upload)) })
+        } else {
+            Err(Error::State("not the latest state of this upload".into()))
+        }
+    }
+
+    /// Appends what a transfer brought; none if somebody else was faster.
+    async fn append(&self, progress: Progress, data: Bytes, digest: Hash) -> Result<Option<Upload>> {
+        let Progress { upload, tail, hash_state, .. } = progress;
+        // Each call costs a transaction and rewrites the tail: a million calls of a byte each are not served.
+        if upload.transfers > 1_000 + upload.offset / (16 * 1024) {
+            return Err(Error::TooLarge("too many small transfers: send more bytes in each".into()));
+        }
+        let mut whole = resume(&hash_state)?;
+        let (from_tail, length) = (tail.len(), data.len() as u64);
+        let hashing = tokio::task::spawn_blocking(move || {
+            whole.update(&data);
+            let (chunks, tail) = split(&tail, &data);
+            let named: Vec<_> = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
+            (whole, named, tail)
+        });
+        let (whole, named, tail) = hashing.await.map_err(Error::internal)?;
+        let pieces = keep(&self.store, upload.tenant, upload.id, named).await?;
+        let step = Step {
+            from_tail,
+            pieces,
+            tail,
+            hash_state: whole.serialize().to_vec(),
+            digest: digest.as_bytes().to_vec(),
+            extend: None,
+        };
+        let moved = self.step(&upload, &step).await?;
+        Ok(moved.then(|| Upload { offset: upload.offset + length, ..upload }))
+    }
+
+    /// Makes the tail the last chunk; tells whether it still was the tail.
+    async fn flush(&self, progress: Progress) -> Result<bool> {
+        let Progress { upload, tail, hash_state, .. } = progress;
+        let from_tail = tail.len();
+        let pieces = keep(&self.store, upload.tenant, upload.id, vec![(hash(&tail), tail)]).await?;
+        let step = Step { from_tail, pieces, hash_state, ..Step::default() };
+        self.step(&upload, &step).await
+    }
+
+    async fn step(&self, upload: &Upload, step: &Step) -> Result<bool> {
+        let stepped = self.store.metadata.advance_upload(upload.id, upload.offset, step).await?;
+        // Overtaken, all that was written is for nothing, unless the winner wrote the very same.
+        let Stepped::Done(beaten) = stepped else { return Ok(false) };
+        settle(&self.store, upload.tenant, &step.pieces, &beaten).await;
+        Ok(true)
+    }
+}
+
+/// What the seal of a state covers.
+fn parts(state: &TransferState) -> [Vec<u8>; 5] {
+    let id = |data: Option<&[u8]>| data.unwrap_or_default().to_vec();
+    [
+        id(state.id.as_ref().map(|id: &upload::Id| &id.data[..])),
+        id(state.tenant_id.as_ref().map(|id: &tenant::Id| &id.data[..])),
+        state.offset.to_be_bytes().to_vec(),
+        state.deadline.map(from_timestamp).map(|at| at.micros().to_be_bytes().to_vec()).unwrap_or_default(),
+        state.data.clone(),
+    ]
+}
