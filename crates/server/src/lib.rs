@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The front ends: HTTP and gRPC on one port. A handler parses, calls the service and renders; there is no way from here
+//! to the store but through the service's door.
+
+mod caller;
+mod grpc;
+mod http;
+mod listen;
+mod route;
+mod site;
+mod status;
+
+pub use listen::{Settings, serve};

@@ -1,0 +1,308 @@
+//! Uploads and downloads, against a server that fails on purpose.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cacheroach_api::file::files_server::{Files, FilesServer};
+use cacheroach_api::file::{
+    Cursor, DeleteRequest, ListRequest, ListResponse, Meta, RetrievalRequest, RetrievalResponse,
+};
+use cacheroach_api::upload::begin_request::Committed;
+use cacheroach_api::upload::uploads_server::{Uploads, UploadsServer};
+use cacheroach_api::upload::{
+    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, Id,
+    TransferRequest, TransferResponse, TransferState,
+};
+use cacheroach_model::TenantId;
+use futures::StreamExt as _;
+use sha2::{Digest as _, Sha256};
+use tonic::codegen::http::{StatusCode, Uri};
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Code, Request, Response, Status};
+
+use super::Site;
+use super::download::Downloader;
+use super::get::tree;
+use super::upload::Uploader;
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::Error;
+use crate::progress::Progress;
+
+const PIECE: usize = 1 << 20;
+
+/// What the server holds, and how it is to fail.
+#[derive(Default)]
+struct Held {
+    files: BTreeMap<String, Vec<u8>>,
+    uploads: Vec<(String, Vec<u8>)>,
+    transfers: usize,
+    /// So many transfers succeed, but their answers are lost.
+    lose: usize,
+    /// Transfers from this offset on fail.
+    fail_from: Option<usize>,
+    fail_commit: bool,
+    /// Knows nothing of its first upload any more.
+    forget: bool,
+    /// Announces another content than it sends.
+    lie: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<Held>>);
+
+impl Fake {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap()
+    }
+
+    async fn serve(&self) -> Site {
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let host = incoming.local_addr().unwrap().to_string();
+        let fake = self.clone();
+        let http = move |uri: Uri| {
+            let fake = fake.clone();
+            async move { fake.get(uri.path()) }
+        };
+        let grpc = Routes::new(UploadsServer::new(self.clone())).add_service(FilesServer::new(self.clone()));
+        let routes = Routes::from(grpc.into_axum_router().fallback(http));
+        let server = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
+        tokio::spawn(server.serve_with_incoming(incoming));
+        let config = Config { host, insecure: true, token: "t".into(), ..Config::default() };
+        Site { client: Client::connect(&config).await.unwrap(), tenant: TenantId::SCRATCHPAD }
+    }
+
+    fn get(&self, path: &str) -> (StatusCode, [(&'static str, String); 1], Vec<u8>) {
+        let held = self.held();
+        let Some(content) = held.files.get(path) else {
+            return (StatusCode::NOT_FOUND, [("x", "".into())], vec![]);
+        };
+        let announced = if held.lie { b"other" } else { content.as_slice() };
+        let hash: String = Sha256::digest(announced).iter().map(|byte| format!("{byte:02x}")).collect();
+        (StatusCode::OK, [("etag", format!("\"{hash}\""))], content.clone())
+    }
+}
+
+#[tonic::async_trait]
+impl Files for Fake {
+    async fn delete(&self, _: Request<DeleteRequest>) -> Result<Response<()>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    /// A file a page.
+    async fn list(&self, of: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let ListRequest { path, cursor, .. } = of.into_inner();
+        let after = cursor.map(|cursor| cursor.after).unwrap_or_default();
+        let held = self.held();
+        let mut below = held.files.keys().filter(|file| file.starts_with(&path) && **file > after);
+        let files: Vec<_> =
+            below.next().map(|path| Meta { path: path.clone(), ..Meta::default() }).into_iter().collect();
+        let cursor = files.first().map(|file| Cursor { after: file.path.clone(), as_of: None });
+        Ok(Response::new(ListResponse { files, cursor }))
+    }
+
+    async fn retrieve(&self, of: Request<RetrievalRequest>) -> Result<Response<RetrievalResponse>, Status> {
+        assert_eq!(of.metadata().get("authorization").unwrap(), "Bearer t");
+        Ok(Response::new(RetrievalResponse { get_uri: of.into_inner().path, ..Default::default() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Uploads for Fake {
+    async fn begin(&self, of: Request<BeginRequest>) -> Result<Response<BeginResponse>, Status> {
+        let BeginRequest { path, committed, .. } = of.into_inner();
+        let mut held = self.held();
+        let content = match committed {
+            Some(Committed::Contents(content)) => content,
+            Some(Committed::Empty(true)) => Vec::new(),
+            _ => {
+                let data = vec![u8::try_from(held.uploads.len()).unwrap()];
+                held.uploads.push((path, Vec::new()));
+                let state = TransferState { id: Some(Id { data }), ..Default::default() };
+                let max_chunk_size = i32::try_from(PIECE).unwrap();
+                return Ok(Response::new(BeginResponse {
+                    state: Some(state),
+                    max_chunk_size,
+                    committed: false,
+                }));
+            }
+        };
+        held.files.insert(path, content);
+        Ok(Response::new(BeginResponse { committed: true, ..Default::default() }))
+    }
+
+    async fn transfer(&self, of: Request<TransferRequest>) -> Result<Response<TransferResponse>, Status> {
+        let TransferRequest { state, data } = of.into_inner();
+        let (mut state, mut held) = (state.unwrap(), self.held());
+        let (upload, offset) =
+            (usize::from(state.id.as_ref().unwrap().data[0]), usize::try_from(state.offset).unwrap());
+        if held.fail_from.is_some_and(|from| offset >= from) {
+            return Err(Status::permission_denied("not now"));
+        }
+        if held.forget && upload == 0 {
+            return Err(Status::invalid_argument(cacheroach_api::text::BAD_STATE));
+        }
+        held.transfers += 1;
+        let content = &mut held.uploads[upload].1;
+        content.truncate(offset);
+        content.extend(data);
+        state.offset = i64::try_from(content.len()).unwrap();
+        if held.lose > 0 {
+            held.lose -= 1;
+            return Err(Status::unavailable("lost"));
+        }
+        Ok(Response::new(TransferResponse { state: Some(state) }))
+    }
+
+    async fn commit(&self, of: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
+        let mut held = self.held();
+        if held.fail_commit {
+            return Err(Status::internal("disk full"));
+        }
+        let upload = usize::from(of.into_inner().state.unwrap().id.unwrap().data[0]);
+        let (path, content) = held.uploads[upload].clone();
+        held.files.insert(path, content);
+        Ok(Response::new(CommitResponse {}))
+    }
+
+    async fn fetch(&self, _: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+/// A server, a directory, and a file of some length in it.
+struct Scene {
+    fake: Fake,
+    site: Site,
+    progress: Progress,
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let fake = Fake::default();
+        let site = fake.serve().await;
+        Scene { fake, site, progress: Progress::new(true), dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn write(&self, length: usize) -> Vec<u8> {
+        let content: Vec<u8> = (0..length).map(|at| u8::try_from(at / 7 % 251).unwrap()).collect();
+        fs::write(self.dir.path().join("file"), &content).unwrap();
+        content
+    }
+
+    async fn put(&self) -> Result<(), Error> {
+        let uploader = Uploader::new(&self.site, &self.progress, self.dir.path().join("records"));
+        uploader.put(&self.dir.path().join("file"), "/up/file").await
+    }
+
+    async fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let place = self.dir.path().join("got/file");
+        let _ = fs::create_dir(self.dir.path().join("got"));
+        Downloader::new(&self.site, &self.progress)?.to_file(path, &place).await?;
+        Ok(fs::read(place).unwrap())
+    }
+
+    fn names(&self, dir: &str) -> usize {
+        fs::read_dir(self.dir.path().join(dir)).map_or(0, Iterator::count)
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_is_got_whatever_its_size() {
+    let scene = Scene::new().await;
+    for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
+        let content = scene.write(length);
+        scene.put().await.unwrap();
+        assert!(scene.get("/up/file").await.unwrap() == content, "{length}");
+        assert_eq!(scene.names("records"), 0, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_piece_whose_answer_is_lost_is_sent_again() {
+    let scene = Scene::new().await;
+    scene.fake.held().lose = 1;
+    let content = scene.write(2 * PIECE + 5);
+    scene.put().await.unwrap();
+    assert!(scene.fake.held().files["/up/file"] == content);
+    assert_eq!(scene.fake.held().transfers, 4);
+}
+
+#[tokio::test]
+async fn an_interrupted_upload_goes_on_where_it_was() {
+    let scene = Scene::new().await;
+    let content = scene.write(4 * PIECE);
+    scene.fake.held().fail_from = Some(2 * PIECE);
+    assert!(scene.put().await.is_err());
+    scene.fake.held().fail_from = None;
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!((held.uploads.len(), held.transfers), (1, 4));
+}
+
+#[tokio::test]
+async fn an_interrupted_upload_of_a_file_that_changed_begins_anew() {
+    let scene = Scene::new().await;
+    scene.write(4 * PIECE);
+    scene.fake.held().fail_from = Some(2 * PIECE);
+    assert!(scene.put().await.is_err());
+    scene.fake.held().fail_from = None;
+    let content = scene.write(3 * PIECE);
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!(held.uploads.len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_the_server_forgot_begins_anew() {
+    let scene = Scene::new().await;
+    let content = scene.write(4 * PIECE);
+    scene.fake.held().fail_from = Some(2 * PIECE);
+    assert!(scene.put().await.is_err());
+    (scene.fake.held().fail_from, scene.fake.held().forget) = (None, true);
+    scene.put().await.unwrap();
+    assert!(scene.fake.held().files["/up/file"] == content);
+    assert_eq!(scene.names("records"), 0);
+}
+
+#[tokio::test]
+async fn c24_a_commit_that_fails_is_told() {
+    let scene = Scene::new().await;
+    scene.write(PIECE);
+    scene.fake.held().fail_commit = true;
+    let error = scene.put().await.unwrap_err();
+    assert_eq!(error.text(), "rpc error: code = Internal desc = disk full");
+    assert!(matches!(error, Error::Rpc(status) if status.code() == Code::Internal));
+}
+
+#[tokio::test]
+async fn a89_a_download_that_is_not_what_was_announced_leaves_nothing() {
+    let scene = Scene::new().await;
+    scene.write(10);
+    scene.put().await.unwrap();
+    scene.fake.held().lie = true;
+    assert!(scene.get("/up/file").await.is_err());
+    assert_eq!(scene.get("/none").await.unwrap_err().text(), "404 Not Found");
+    assert_eq!(scene.names("got"), 0);
+}
+
+#[tokio::test]
+async fn a86_a_tree_is_what_is_listed_inside_the_target() {
+    let scene = Scene::new().await;
+    for path in ["/a/1", "/a/b/2", "/a/../../x", "/ab"] {
+        scene.fake.held().files.insert(path.into(), Vec::new());
+    }
+    let targets = async |path| {
+        let wanted = tree(&scene.site, path, Path::new("out"));
+        wanted.map(|wanted| wanted.target.ok().map(|(_, below)| below)).collect::<Vec<_>>().await
+    };
+    assert_eq!(targets("/a/").await, [None, Some(PathBuf::from("1")), Some(PathBuf::from("b/2"))]);
+    assert_eq!(targets("/none").await, [None]);
+    assert_eq!(targets("/a\n").await, [None]);
+}

@@ -1,0 +1,321 @@
+//! `start`: the server.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cacheroach_auth::Keys;
+use cacheroach_model::{CHUNK_SIZE, Random as _};
+use cacheroach_service::Service;
+use cacheroach_store::chunks::disk::DiskSettings;
+use cacheroach_store::{Location, Settings, Store};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::SystemClock;
+use crate::duration;
+use crate::error::Error;
+use crate::random::SystemRandom;
+
+/// Where the embedded store is unless somebody says otherwise.
+pub(crate) const DATA_DIR: &str = "./cacheroach-data";
+
+/// The files beside a store that its neighbours look for.
+pub(crate) const KEY_FILE: &str = "signing.key";
+pub(crate) const ADDRESS_FILE: &str = "address";
+
+/// Run the server.
+///
+/// Without any flag it keeps everything in ./cacheroach-data and listens on 127.0.0.1:13013.
+#[derive(Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    store: StoreFlags,
+    #[command(flatten)]
+    listen: ListenFlags,
+    #[command(flatten)]
+    later: LaterFlags,
+}
+
+/// Where things are kept.
+#[derive(Args)]
+#[command(rename_all = "camelCase")]
+struct StoreFlags {
+    /// Folder of the embedded store, its key and its address.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    data_dir: PathBuf,
+    /// Metadata engine: sqlite:DIR. Default: SQLite in the data folder.
+    #[arg(long, value_name = "URL")]
+    connect: Option<String>,
+    /// Chunk tier: disk:DIR, or memory: for trials. Default: pack files in the data folder.
+    #[arg(long, value_name = "URL")]
+    chunks: Option<String>,
+    /// Bytes of a chunk. All chunks have 524288.
+    #[arg(long, value_name = "BYTES", default_value_t = CHUNK_SIZE)]
+    chunk_size: usize,
+    /// Chunk writes and reads at once.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    chunk_concurrency: u16,
+    /// Signing key, base64 of 32 bytes or more, or @FILE; several: the first signs, all verify. Default: one is made in
+    /// the data folder.
+    #[arg(long, value_name = "KEY", value_delimiter = ',', hide_env_values = true)]
+    signing_key: Vec<String>,
+    /// How long an upload may take.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
+    upload_timeout: Duration,
+}
+
+/// Where it listens.
+#[derive(Args)]
+#[command(rename_all = "camelCase")]
+struct ListenFlags {
+    /// Address to listen on; :PORT is all interfaces, port 0 any that is free.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:13013")]
+    bind_addr: String,
+    /// Clients reach this server by TLS that ends before it.
+    #[arg(long)]
+    assume_secure: bool,
+    /// How long requests under way may take once the server is told to stop.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    grace_period: Duration,
+}
+
+/// Flags of the original whose features come in later releases: they are known, and say so when used.
+#[derive(Args)]
+#[command(rename_all = "camelCase", next_help_heading = "Not yet in this release")]
+struct LaterFlags {
+    /// Disk cache folder.
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<String>,
+    /// Disk cache size, MiB.
+    #[arg(long, value_name = "MIB")]
+    cache_disk_space: Option<u64>,
+    /// Memory cache size, MiB.
+    #[arg(long, value_name = "MIB")]
+    cache_memory: Option<u64>,
+    /// PEM certificate chain.
+    #[arg(long, value_name = "FILE")]
+    certs: Option<String>,
+    /// PEM private key.
+    #[arg(long, value_name = "FILE")]
+    key: Option<String>,
+    /// Self-signed certificate.
+    #[arg(long)]
+    self_sign: bool,
+    /// Debug listener.
+    #[arg(long, value_name = "HOST:PORT")]
+    debug_addr: Option<String>,
+    /// OpenID Connect client.
+    #[arg(long = "oidcClientID", value_name = "ID")]
+    oidc_client_id: Option<String>,
+    /// Its secret.
+    #[arg(long, value_name = "SECRET")]
+    oidc_client_secret: Option<String>,
+    /// E-mail domains allowed to log in.
+    #[arg(long, value_name = "DOMAINS", value_delimiter = ',')]
+    oidc_domains: Vec<String>,
+    /// OpenID Connect issuer.
+    #[arg(long, value_name = "URL")]
+    oidc_issuer: Option<String>,
+    /// How long deleted files are kept.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    purge_duration: Option<Duration>,
+    /// Rows per purge statement.
+    #[arg(long, value_name = "N")]
+    purge_limit: Option<u64>,
+    /// Slows chunk writes down when the database is behind.
+    #[arg(long, value_name = "N")]
+    read_amplification_backoff: Option<u64>,
+}
+
+impl Start {
+    /// Serves until the process is told to stop.
+    pub(crate) async fn run(self) -> Result<(), Error> {
+        self.later.say_so()?;
+        if self.store.chunk_size != CHUNK_SIZE {
+            eprintln!("note: --chunkSize is ignored: chunks have {CHUNK_SIZE} bytes");
+        }
+        let dir = &self.store.data_dir;
+        make_private_dir(dir)?;
+        let keys = self.store.keys()?;
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let store = self.store.open()?;
+        let settings = cacheroach_service::Settings { upload_timeout: self.store.upload_timeout };
+        let service = Arc::new(Service::new(store, keys, clock, random, settings));
+        service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
+
+        // Before the first word to anybody: who is told to stop right then must be heard.
+        let stop = stopped()?;
+        let (listener, address) = self.listen.bind().await?;
+        let address_file = AddressFile::write(dir, address)?;
+        greet(&address_file.url, dir);
+        let settings = cacheroach_server::Settings {
+            assume_secure: self.listen.assume_secure,
+            grace_period: self.listen.grace_period,
+            ..Default::default()
+        };
+        cacheroach_server::serve(listener, service, settings, stop).await;
+        Ok(())
+    }
+}
+
+impl StoreFlags {
+    fn open(&self) -> Result<Store, Error> {
+        let locate = |flag: &str, url: &Option<String>, default: Location| match url {
+            None => Ok(default),
+            Some(url) => Location::parse(url)
+                .map_err(|scheme| Error::new(format!("{flag}: this release has no engine for {scheme}"))),
+        };
+        let metadata = locate("--connect", &self.connect, Location::Sqlite(self.data_dir.clone()))?;
+        let chunks = locate("--chunks", &self.chunks, Location::Disk(self.data_dir.join("chunks")))?;
+        for location in [&metadata, &chunks] {
+            if let Location::Sqlite(dir) | Location::Disk(dir) = location {
+                make_private_dir(dir)?;
+            }
+        }
+        let disk = DiskSettings { concurrency: self.chunk_concurrency.into(), ..DiskSettings::default() };
+        cacheroach_store::open(Settings { metadata, chunks, disk }, Arc::new(SystemClock))
+            .map_err(|e| Error::because("cannot open the store", e))
+    }
+
+    fn keys(&self) -> Result<Keys, Error> {
+        let texts = if self.signing_key.is_empty() {
+            vec![kept_key(&self.data_dir.join(KEY_FILE))?]
+        } else {
+            self.signing_key.clone()
+        };
+        Keys::parse(&texts).map_err(|e| Error::because("--signingKey", e))
+    }
+}
+
+/// The key beside the store; made when there is none.
+fn kept_key(path: &Path) -> Result<String, Error> {
+    let cannot = |e| Error::because(format!("cannot keep a key in {}", path.display()), e);
+    match fs::read_to_string(path) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(cannot(error)),
+    }
+    let mut secret = [0; 32];
+    SystemRandom.fill(&mut secret);
+    let text = STANDARD.encode(secret) + "\n";
+    write_private(path, &text).map_err(cannot)?;
+    Ok(text)
+}
+
+/// Whole or not at all, for the eyes of the owner.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn make_private_dir(dir: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Error::because(format!("cannot make the folder {}", dir.display()), e))
+}
+
+impl ListenFlags {
+    async fn bind(&self) -> Result<(TcpListener, SocketAddr), Error> {
+        // As in Go, no host means all interfaces.
+        let address = match self.bind_addr.strip_prefix(':') {
+            Some(port) => format!("[::]:{port}"),
+            None => self.bind_addr.clone(),
+        };
+        let cannot = |e: std::io::Error| Error::because(format!("cannot listen on {}", self.bind_addr), e);
+        let listener = TcpListener::bind(&address).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        Ok((listener, address))
+    }
+}
+
+/// Where the server listens, for commands that run beside it; gone when it stops.
+struct AddressFile {
+    path: PathBuf,
+    url: String,
+}
+
+impl AddressFile {
+    fn write(dir: &Path, mut address: SocketAddr) -> Result<Self, Error> {
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        let (path, url) = (dir.join(ADDRESS_FILE), format!("http://{address}"));
+        write_private(&path, &format!("{url}\n"))
+            .map_err(|e| Error::because(format!("cannot write {}", path.display()), e))?;
+        Ok(AddressFile { path, url })
+    }
+}
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn greet(url: &str, dir: &Path) {
+    let beside = if dir == Path::new(DATA_DIR) { String::new() } else { format!(" --dataDir {}", dir.display()) };
+    println!("cacheroach {} serves {url} from {}", env!("CARGO_PKG_VERSION"), dir.display());
+    println!();
+    println!("Next, in another terminal:");
+    println!("  cacheroach bootstrap{beside}           # become its superuser");
+    println!("  cacheroach file put -r /docs/ ./docs   # put a folder of yours");
+    println!("  curl {url}/docs/         # or open it in a browser");
+}
+
+/// Ready when the process is told to stop.
+fn stopped() -> Result<impl Future<Output = ()>, Error> {
+    let cannot = |e| Error::because("cannot listen for signals", e);
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+impl LaterFlags {
+    /// Refuses what somebody would rely on, and notes what only would have made things faster or smaller.
+    fn say_so(&self) -> Result<(), Error> {
+        let refused = [
+            ("--certs", self.certs.is_some()),
+            ("--key", self.key.is_some()),
+            ("--selfSign", self.self_sign),
+            ("--debugAddr", self.debug_addr.is_some()),
+            ("--oidcClientID", self.oidc_client_id.is_some()),
+            ("--oidcClientSecret", self.oidc_client_secret.is_some()),
+            ("--oidcDomains", !self.oidc_domains.is_empty()),
+            ("--oidcIssuer", self.oidc_issuer.is_some()),
+        ];
+        if let Some((flag, _)) = refused.iter().find(|(_, used)| *used) {
+            return Err(Error::new(format!("{flag} is not offered yet by this release")));
+        }
+        let noted = [
+            ("--cacheDir", self.cache_dir.is_some()),
+            ("--cacheDiskSpace", self.cache_disk_space.is_some()),
+            ("--cacheMemory", self.cache_memory.is_some()),
+            ("--purgeDuration", self.purge_duration.is_some()),
+            ("--purgeLimit", self.purge_limit.is_some()),
+            ("--readAmplificationBackoff", self.read_amplification_backoff.is_some()),
+        ];
+        for (flag, _) in noted.iter().filter(|(_, used)| *used) {
+            eprintln!("note: {flag} has no effect yet in this release");
+        }
+        Ok(())
+    }
+}

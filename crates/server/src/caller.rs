@@ -1,0 +1,148 @@
+//! From credentials to a caller. One source counts, in a fixed order; authorities never add up.
+
+use ::http::request::Parts;
+use ::http::{HeaderMap, Method, header};
+use cacheroach_service::{Caller, Error, Result, Service};
+
+/// The cookie that holds a token.
+pub(crate) const COOKIE: &str = "authorization";
+
+/// Where a token was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Credential {
+    /// Nowhere.
+    None,
+    /// In the `Authorization` header or the `access_token` of the query: presented on purpose.
+    Presented(String),
+    /// In a cookie: sent by the browser by itself.
+    Cookie(String),
+}
+
+impl Credential {
+    /// The first of header, query and cookie that is not empty.
+    ///
+    /// # Errors
+    /// Two `Authorization` headers.
+    pub(crate) fn of(parts: &Parts) -> Result<Self> {
+        let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let first = headers.next().and_then(|value| value.to_str().ok());
+        if headers.next().is_some() {
+            return Err(Error::Unauthenticated("two authorization headers".into()));
+        }
+        if let Some(token) = first.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) {
+            return Ok(Credential::Presented(token.to_owned()));
+        }
+        if let Some(token) = query(parts, "access_token").filter(|token| !token.is_empty()) {
+            return Ok(Credential::Presented(token));
+        }
+        Ok(cookie(&parts.headers).map_or(Credential::None, Credential::Cookie))
+    }
+}
+
+/// The first value of a name in the query, decoded.
+pub(crate) fn query(parts: &Parts, name: &str) -> Option<String> {
+    let pairs = parts.uri.query()?.split('&');
+    let (_, value) = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(key, _)| *key == name)?;
+    let plain = value.replace('+', " ");
+    percent_encoding::percent_decode_str(&plain).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
+}
+
+/// Who an HTTP request comes from, and whether the browser should forget its cookie.
+///
+/// # Errors
+/// A presented token that does not verify; a write that another site makes with the cookie of this one.
+pub(crate) async fn of_http(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
+    match Credential::of(parts)? {
+        Credential::None => Ok((service.anonymous().await?, false)),
+        Credential::Presented(token) => Ok((service.authenticate(&token).await?, false)),
+        Credential::Cookie(token) => match service.authenticate(&token).await {
+            Ok(_) if is_cross_site_write(parts) => {
+                Err(Error::Denied { text: "a write from another site", reaches: true })
+            }
+            Ok(caller) => Ok((caller, false)),
+            // It went stale by itself; nobody meant anything by sending it.
+            Err(Error::Unauthenticated(_) | Error::NotFound(_)) => Ok((service.anonymous().await?, true)),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Browsers say where a request comes from; what says nothing is no browser of today.
+fn is_cross_site_write(parts: &Parts) -> bool {
+    if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return false;
+    }
+    let text = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let foreign_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let host = text("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+    let foreign_origin =
+        text("origin").is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != host);
+    foreign_site || foreign_origin
+}
+
+/// Who a gRPC call comes from. The scheme of the header is compared without regard to case, as the original does.
+///
+/// # Errors
+/// A token that does not verify; two headers.
+pub(crate) async fn of_grpc(service: &Service, metadata: &HeaderMap) -> Result<Caller> {
+    let mut values = metadata.get_all(header::AUTHORIZATION).iter();
+    let first = values.next().and_then(|value| value.to_str().ok());
+    if values.next().is_some() {
+        return Err(Error::Unauthenticated("two authorization values".into()));
+    }
+    let token = first.and_then(|value| match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => Some(token.trim()),
+        _ => None,
+    });
+    match token {
+        Some(token) => service.authenticate(token).await,
+        None => service.anonymous().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = ::http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a14_header_goes_before_query_and_query_before_cookie() {
+        let all = parts("/?access_token=q", &[("authorization", "Bearer h"), ("cookie", "a=b; authorization=c")]);
+        assert_eq!(Credential::of(&all).unwrap(), Credential::Presented("h".into()));
+        let two = parts("/?x=1&access_token=q%2B", &[("cookie", "authorization=c")]);
+        assert_eq!(Credential::of(&two).unwrap(), Credential::Presented("q+".into()));
+        let one = parts("/", &[("authorization", "Basic x"), ("cookie", "authorization=c")]);
+        assert_eq!(Credential::of(&one).unwrap(), Credential::Cookie("c".into()));
+        assert_eq!(Credential::of(&parts("/", &[])).unwrap(), Credential::None);
+        let twice = parts("/", &[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
+        assert!(Credential::of(&twice).is_err());
+    }
+
+    #[test]
+    fn a73_a_write_from_another_site_is_told_apart() {
+        let put = |headers: &[(&str, &str)]| {
+            let mut parts = parts("/", headers);
+            parts.method = Method::PUT;
+            is_cross_site_write(&parts)
+        };
+        assert!(put(&[("sec-fetch-site", "cross-site")]));
+        assert!(put(&[("sec-fetch-site", "same-site")]));
+        assert!(put(&[("host", "a.example"), ("origin", "https://b.example")]));
+        assert!(put(&[("host", "a.example"), ("origin", "null")]));
+        assert!(!put(&[("host", "a.example"), ("origin", "https://a.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(!put(&[]));
+    }
+}

@@ -1,0 +1,209 @@
+//! gRPC: the services of the contract, reflection and health.
+
+mod diags;
+mod files;
+mod principals;
+mod tenants;
+mod tokens;
+mod uploads;
+mod vhosts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderValue, Request, Response};
+use cacheroach_api::method::METHODS;
+use cacheroach_api::{DESCRIPTORS, diag, file, principal, tenant, token, upload, vhost};
+use cacheroach_service::{Ask, AskStream, Caller, Service};
+use futures::StreamExt as _;
+use hyper::body::Incoming;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tower::ServiceExt as _;
+
+use crate::http::Body;
+use crate::{caller, status};
+
+/// The largest message taken, in bytes.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// The gRPC front end.
+#[derive(Clone)]
+pub(crate) struct Grpc {
+    routes: Routes,
+}
+
+/// What the services share.
+#[derive(Clone)]
+pub(crate) struct Handlers {
+    service: Arc<Service>,
+}
+
+type Answer<T> = Result<tonic::Response<T>, Status>;
+type Parts<T> = std::pin::Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
+
+impl Handlers {
+    async fn caller(&self, metadata: &tonic::metadata::MetadataMap) -> Result<Caller, Status> {
+        caller::of_grpc(&self.service, metadata.as_ref()).await.map_err(|error| status::grpc(&error))
+    }
+
+    /// Asks for one answer.
+    async fn unary<M: Ask>(&self, request: tonic::Request<M::Request>) -> Answer<M::Answer> {
+        let caller = self.caller(request.metadata()).await?;
+        let answer = self.service.call::<M>(&caller, request.into_inner()).await;
+        answer.map(tonic::Response::new).map_err(|error| status::grpc(&error))
+    }
+
+    /// Asks for an answer of many parts.
+    async fn parts<M: AskStream>(&self, request: tonic::Request<M::Request>) -> Answer<Parts<M::Response>>
+    where
+        M::Response: 'static,
+    {
+        let caller = self.caller(request.metadata()).await?;
+        let parts = self.service.stream::<M>(&caller, request.into_inner()).await;
+        let parts = parts.map_err(|error| status::grpc(&error))?;
+        Ok(tonic::Response::new(Box::pin(parts.map(|part| part.map_err(|error| status::grpc(&error))))))
+    }
+}
+
+impl Grpc {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        let handlers = Handlers { service };
+        let mut routes = Routes::builder();
+        routes
+            .add_service(diag::diags_server::DiagsServer::new(handlers.clone()))
+            .add_service(file::files_server::FilesServer::new(handlers.clone()))
+            .add_service(principal::principals_server::PrincipalsServer::new(handlers.clone()))
+            .add_service(tenant::tenants_server::TenantsServer::new(handlers.clone()))
+            .add_service(token::tokens_server::TokensServer::new(handlers.clone()))
+            .add_service(
+                upload::uploads_server::UploadsServer::new(handlers.clone()).max_decoding_message_size(MAX_MESSAGE),
+            )
+            .add_service(vhost::v_hosts_server::VHostsServer::new(handlers))
+            .add_service(tonic_health::pb::health_server::HealthServer::new(
+                tonic_health::server::HealthService::from_health_reporter(tonic_health::server::HealthReporter::new()),
+            ));
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .with_service_name("grpc.health.v1.Health")
+        };
+        let proof = "the descriptors were made by the build";
+        routes.add_service(reflection().build_v1().expect(proof));
+        routes.add_service(reflection().build_v1alpha().expect(proof));
+        Grpc { routes: routes.routes().prepare() }
+    }
+
+    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        if let Some(status) = unknown(request.uri().path()) {
+            return respond(status.into_http());
+        }
+        let deadline = match timeout(request.headers()) {
+            Ok(deadline) => deadline,
+            Err(status) => return respond(status.into_http()),
+        };
+        let answering = self.routes.clone().oneshot(request.map(tonic::body::Body::new));
+        let answer = match deadline {
+            None => answering.await,
+            Some(deadline) => match tokio::time::timeout(deadline, answering).await {
+                Ok(answer) => answer,
+                Err(_) => return respond(Status::deadline_exceeded("the deadline has passed").into_http()),
+            },
+        };
+        let mut answer = answer.unwrap_or_else(|never| match never {});
+        translate(answer.headers_mut());
+        respond(answer)
+    }
+}
+
+fn respond(response: Response<tonic::body::Body>) -> Response<Body> {
+    use http_body_util::BodyExt as _;
+    response.map(|body| Body::new(body.map_err(Into::into)))
+}
+
+/// What the path asks for, if there is no such thing.
+fn unknown(path: &str) -> Option<Status> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    if service.starts_with("grpc.") || METHODS.binary_search(&&path[1..]).is_ok() && !service.ends_with(".Contents") {
+        return None;
+    }
+    let is_served = |name: &&str| name.split_once('/').is_some_and(|(known, _)| known == service);
+    Some(Status::unimplemented(if METHODS.iter().any(is_served) && !service.ends_with(".Contents") {
+        format!("unknown method {method} for service {service}")
+    } else {
+        format!("unknown service {service}")
+    }))
+}
+
+/// The deadline that a call brings: at most eight digits and a unit.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let malformed = || Status::invalid_argument("grpc-timeout: at most eight digits and one of H M S m u n");
+    let text = value.to_str().map_err(|_| malformed())?;
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(malformed)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let count: u64 = digits.parse().map_err(|_| malformed())?;
+    Ok(Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return Err(malformed()),
+    }))
+}
+
+/// The library's answers to messages it does not take, in the codes and words that clients know.
+fn translate(headers: &mut HeaderMap) {
+    let Some(status) = headers.get("grpc-status") else { return };
+    let text = headers.get("grpc-message").map(|text| percent_encoding::percent_decode(text.as_bytes()));
+    let text = text.map(|text| text.decode_utf8_lossy().into_owned()).unwrap_or_default();
+    let (code, text) = match status.as_bytes() {
+        b"11" if text.contains("message length too large") => {
+            let digits = text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty()).unwrap_or("?");
+            let text = format!("grpc: received message larger than max ({digits} vs. {MAX_MESSAGE})");
+            (Code::ResourceExhausted, text)
+        }
+        b"13" if text.starts_with("failed to decode Protobuf message") => (Code::InvalidArgument, text),
+        _ => return,
+    };
+    headers.insert("grpc-status", HeaderValue::from(code as i32));
+    let encoded = percent_encoding::utf8_percent_encode(&text, percent_encoding::CONTROLS).to_string();
+    if let Ok(value) = HeaderValue::from_str(&encoded) {
+        headers.insert("grpc-message", value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a68_deadlines_are_read_as_the_protocol_has_them() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_str(text).unwrap());
+            timeout(&headers).map_err(|status| status.code())
+        };
+        assert_eq!(read("0n"), Ok(Some(Duration::ZERO)));
+        assert_eq!(read("99999999H"), Ok(Some(Duration::from_secs(99_999_999 * 3600))));
+        for text in ["1000000000000000000S", "S", "5", "-1S", "1x", ""] {
+            assert_eq!(read(text), Err(Code::InvalidArgument), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_methods_are_named_as_the_original_names_them() {
+        let text = |path: &str| unknown(path).map(|status| status.message().to_owned());
+        assert_eq!(text("/cacheroach.file.Files/List"), None);
+        assert_eq!(
+            text("/cacheroach.file.Files/X").unwrap(),
+            "unknown method X for service cacheroach.file.Files"
+        );
+        assert_eq!(text("/a.B/X").unwrap(), "unknown service a.B");
+        assert_eq!(text("/cacheroach.content.Contents/Open").unwrap(), "unknown service cacheroach.content.Contents");
+    }
+}

@@ -1,0 +1,29 @@
+//! Uploads over gRPC.
+
+use cacheroach_api::method::uploads;
+use cacheroach_api::upload::{
+    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, TransferRequest,
+    TransferResponse, uploads_server::Uploads,
+};
+use tonic::{Request, async_trait};
+
+use super::{Answer, Handlers};
+
+#[async_trait]
+impl Uploads for Handlers {
+    async fn begin(&self, request: Request<BeginRequest>) -> Answer<BeginResponse> {
+        self.unary::<uploads::Begin>(request).await
+    }
+
+    async fn commit(&self, request: Request<CommitRequest>) -> Answer<CommitResponse> {
+        self.unary::<uploads::Commit>(request).await
+    }
+
+    async fn fetch(&self, request: Request<FetchRequest>) -> Answer<FetchResponse> {
+        self.unary::<uploads::Fetch>(request).await
+    }
+
+    async fn transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
+        self.unary::<uploads::Transfer>(request).await
+    }
+}

@@ -1,0 +1,93 @@
+//! Answers without a file in them.
+
+use std::convert::Infallible;
+
+use ::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use cacheroach_service::Error;
+use http_body_util::{BodyExt as _, Empty, Full};
+
+use super::Body;
+use crate::status;
+
+/// For pages that this server makes itself: they need nothing but their own style.
+const OWN_PAGE: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
+    Body::new(Full::new(bytes.into()).map_err(|never: Infallible| match never {}))
+}
+
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::new(Empty::new().map_err(|never: Infallible| match never {})));
+    *response.status_mut() = status;
+    response
+}
+
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = empty(status);
+    *response.body_mut() = body(text);
+    set(&mut response, header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    response
+}
+
+/// A page of our own making.
+pub(super) fn page(content_type: &'static str, content: String) -> Response<Body> {
+    let mut response = text(StatusCode::OK, content);
+    set(&mut response, header::CONTENT_TYPE, content_type);
+    set(&mut response, header::CONTENT_SECURITY_POLICY, OWN_PAGE);
+    set(&mut response, header::VARY, "Accept, Authorization, Cookie");
+    response
+}
+
+pub(super) fn redirect(location: &str) -> Response<Body> {
+    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    set(&mut response, header::LOCATION, location);
+    response
+}
+
+pub(super) fn not_allowed() -> Response<Body> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, header::ALLOW, ALLOWED);
+    response
+}
+
+/// What can be done with a path.
+pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE";
+
+/// Sets a header to what is known to be one. A value with anything but visible ASCII is left out rather than trusted.
+pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// An error, to whom it concerns.
+pub(super) fn refuse(error: &Error) -> Response<Body> {
+    refuse_with(error, false)
+}
+
+/// The same. Whoever is anonymous and may not is asked for credentials, whether or not there is something.
+pub(super) fn refuse_with(error: &Error, anonymous: bool) -> Response<Body> {
+    let status = match (error, anonymous) {
+        (Error::Denied { .. }, true) => StatusCode::UNAUTHORIZED,
+        _ => status::http(error),
+    };
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            let mut response = empty(status);
+            set(&mut response, header::WWW_AUTHENTICATE, "Bearer");
+            response
+        }
+        // Byte for byte the same for all that is not there and all that must not be known.
+        StatusCode::NOT_FOUND => text(status, "404 page not found\n"),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let mut response = text(status, format!("{status}\n"));
+            set(&mut response, header::RETRY_AFTER, "1");
+            response
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => text(status, format!("{status}\n")),
+        status => text(status, format!("{error}\n")),
+    }
+}

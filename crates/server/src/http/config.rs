@@ -1,0 +1,75 @@
+//! The configuration of the command line, as a download.
+
+use ::http::request::Parts;
+use ::http::{HeaderMap, Response, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cacheroach_api::{json, session};
+use cacheroach_model::Host;
+use cacheroach_service::{Error, Result, Service};
+use serde::Serialize;
+
+use super::Body;
+use super::answer::{self, set};
+use crate::caller;
+
+/// The keys of the original, in its order.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    default_tenant: Option<Data>,
+    host: String,
+    insecure: bool,
+    session: json::Session,
+    token: String,
+}
+
+#[derive(Serialize)]
+struct Data {
+    data: String,
+}
+
+/// For the address bar only: a script must not get at the token in it.
+pub(super) async fn download(
+    service: &Service,
+    parts: &Parts,
+    host: &Host,
+    spelled: &str,
+    secure: bool,
+) -> Result<Response<Body>> {
+    if !is_navigation(&parts.headers) {
+        return Err(Error::Denied { text: "only for the address bar", reaches: true });
+    }
+    let (caller, _) = caller::of_http(service, parts).await?;
+    let tenant = match service.site(&caller, host).await {
+        Ok(tenant) => Some(Data { data: STANDARD.encode(tenant.as_bytes()) }),
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let has_port = spelled.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let port = if secure { 443 } else { 80 };
+    let mut shown = session::Session::from(caller.session());
+    shown.note.clear();
+    let config = Config {
+        default_tenant: tenant,
+        host: if has_port { spelled.to_owned() } else { format!("{spelled}:{port}") },
+        insecure: !secure,
+        session: json::Session::from(&shown),
+        token: caller.token().unwrap_or_default().to_owned(),
+    };
+    let text = serde_json::to_string_pretty(&config).map_err(|error| Error::Internal(error.into()))?;
+    // As the original writes it, so that it can stand in a page.
+    let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026") + "\n";
+    let mut response = answer::text(StatusCode::OK, text);
+    set(&mut response, header::CONTENT_TYPE, "application/json");
+    set(&mut response, header::CONTENT_DISPOSITION, "attachment; filename=\"cacheroach.cfg\"");
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set(&mut response, header::REFERRER_POLICY, "no-referrer");
+    Ok(response)
+}
+
+/// Browsers tell navigation from script (Fetch Metadata); other programs send none of it and have no cookies to steal.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document") && !headers.contains_key(header::ORIGIN)
+}

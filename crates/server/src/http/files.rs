@@ -1,0 +1,262 @@
+//! Reading files and directories.
+
+use std::time::Duration;
+
+use ::http::{HeaderMap, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use cacheroach_api::content::{BrowseRequest, OpenRequest};
+use cacheroach_api::method::contents;
+use cacheroach_model::{Entry, File, Timestamp};
+use cacheroach_service::{Content, Directory, Error, Opened, Result, Service, Stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+
+use super::answer::{self, empty, set};
+use super::conditions::{self, Validators, Verdict};
+use super::page::{Page, Row};
+use super::range::{self, Part, Ranges};
+use super::{Asked, Body, date, media, target};
+use crate::caller::query;
+
+/// Uploaded pages run in an origin of their own, without script: a login cookie may be near.
+const USER_CONTENT: &str = "sandbox";
+
+/// A reader that takes nothing for so long is let go.
+pub(super) const IDLE: Duration = Duration::from_secs(60);
+
+/// GET, HEAD and OPTIONS of a path: a file, or a directory.
+pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+    let path = asked.target.path();
+    let mut response = match path.strip_suffix('/') {
+        Some(file) => directory(service, asked, file).await?,
+        None if path.ends_with("/index.html") => {
+            let query = asked.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            answer::redirect(&format!("./{query}"))
+        }
+        None => match open(service, asked, path).await {
+            Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await?,
+            Err(Error::NotFound(_)) if is_directory(service, asked, path).await => {
+                answer::redirect(&format!("{}/", last_segment(path)))
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    // What one may see another may not: a shared cache asks again, and keeps nothing of who is known.
+    let cache = if asked.caller.is_anonymous() { "no-cache" } else { "private, no-cache" };
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(::http::HeaderValue::from_static(cache));
+    if asked.parts.method == Method::OPTIONS {
+        set(&mut response, header::ALLOW, answer::ALLOWED);
+    }
+    Ok(response)
+}
+
+/// A relative reference to the last segment: with `./` before it no colon in it can make it a scheme.
+fn last_segment(path: &str) -> String {
+    let name = target::encode(path.rsplit('/').next().unwrap_or_default());
+    if name.contains(':') { format!("./{name}") } else { name }
+}
+
+async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
+    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version: 0 };
+    service.call::<contents::Open>(&asked.caller, request).await
+}
+
+async fn browse(service: &Service, asked: &Asked, path: &str, after: String, limit: i32) -> Result<Directory> {
+    let request = BrowseRequest { tenant: Some(asked.tenant.into()), path: path.into(), after, limit };
+    service.call::<contents::Browse>(&asked.caller, request).await
+}
+
+/// Whether there is something below a path that the caller may list.
+async fn is_directory(service: &Service, asked: &Asked, path: &str) -> bool {
+    browse(service, asked, path, String::new(), 1).await.is_ok_and(|found| !found.entries.is_empty())
+}
+
+/// A path with a last slash: a file of that name is elsewhere; then its index page, then what is in it.
+async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
+    if !file.is_empty() && open(service, asked, file).await.is_ok() {
+        return Ok(answer::redirect(&format!("../{}", last_segment(file).trim_start_matches("./"))));
+    }
+    match open(service, asked, &format!("{file}/index.html")).await {
+        Ok(opened) => return serve(&asked.parts.method, &asked.parts.headers, opened).await,
+        // The page may be another scope's; what is in the directory may still be the caller's.
+        Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let limit = query(&asked.parts, "limit").map_or(Ok(0), |limit| limit.parse());
+    let limit: i32 = limit.map_err(|_| Error::invalid("limit", "a number"))?;
+    let after = query(&asked.parts, "after").unwrap_or_default();
+    let first = after.is_empty();
+    let found = browse(service, asked, asked.target.path(), after, limit).await?;
+    if found.entries.is_empty() && first && !file.is_empty() {
+        return Err(Error::NotFound("directory"));
+    }
+    Ok(listing(asked, found, limit))
+}
+
+fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
+    let next = found.entries.last().filter(|_| found.more).map(|last| {
+        let slash = if matches!(last, Entry::Directory(_)) { "/" } else { "" };
+        let after = percent_encoding::utf8_percent_encode(last.name(), percent_encoding::NON_ALPHANUMERIC);
+        let limit = if limit > 0 { format!("&limit={limit}") } else { String::new() };
+        format!("?after={after}{slash}{limit}")
+    });
+    let page = Page {
+        path: asked.target.path(),
+        host: &asked.host,
+        entries: found.entries.into_iter().map(row).collect(),
+        next,
+    };
+    let mut response = if wants_json(&asked.parts.headers) {
+        answer::page("application/json", page.json().to_string())
+    } else {
+        answer::page("text/html; charset=utf-8", page.html())
+    };
+    if asked.parts.method == Method::HEAD {
+        *response.body_mut() = answer::body("");
+    }
+    response
+}
+
+fn row(entry: Entry) -> Row {
+    match entry {
+        Entry::Directory(name) => Row {
+            name,
+            directory: true,
+            size: 0,
+            modified: None,
+            version: 0,
+            hash: String::new(),
+            content_type: String::new(),
+        },
+        Entry::File(file) => Row {
+            directory: false,
+            size: file.size,
+            modified: Some(file.modified_at),
+            version: file.version.0,
+            hash: file.hash.to_string(),
+            content_type: known_type(&file).unwrap_or_default().to_owned(),
+            name: file.path.name().to_owned(),
+        },
+    }
+}
+
+/// Whether JSON is named before HTML.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accepted.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or("").trim());
+    types.find(|one| matches!(*one, "application/json" | "text/html")) == Some("application/json")
+}
+
+/// The type that was given with the file, else that of its name.
+fn known_type(file: &File) -> Option<&str> {
+    if file.content_type.is_empty() { media::by_name(file.path.name()) } else { Some(&file.content_type) }
+}
+
+/// A file as it is asked for: all of it, parts of it, or only what is known of it.
+pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) -> Result<Response<Body>> {
+    let Opened { file, content } = opened;
+    let validators = Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) };
+    let mut response = match conditions::check(headers, true, Some(&validators)) {
+        Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
+        Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
+        Verdict::Proceed => whole_or_parts(method, headers, &file, &content, &validators).await?,
+    };
+    set(&mut response, header::ETAG, &validators.etag);
+    set(&mut response, header::LAST_MODIFIED, &date::format(file.modified_at));
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
+    set(&mut response, header::VARY, "Authorization, Cookie");
+    Ok(response)
+}
+
+/// The precision of `Last-Modified`.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(time.seconds())
+}
+
+async fn whole_or_parts(
+    method: &Method,
+    headers: &HeaderMap,
+    file: &File,
+    content: &Content,
+    validators: &Validators,
+) -> Result<Response<Body>> {
+    let ranges = headers.get(header::RANGE).filter(|_| *method == Method::GET);
+    let ranges = match ranges.and_then(|value| value.to_str().ok()) {
+        Some(text) if conditions::range_applies(headers, validators) => range::parse(text, file.size),
+        _ => Ranges::Whole,
+    };
+    let content_type = content_type(file, content).await?;
+    match ranges {
+        Ranges::Unsatisfiable => {
+            let mut response =
+                answer::text(StatusCode::RANGE_NOT_SATISFIABLE, "invalid range: failed to overlap\n");
+            set(&mut response, header::CONTENT_RANGE, &range::unsatisfied(file.size));
+            Ok(response)
+        }
+        Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(file, content, &parts, &content_type)),
+        Ranges::Parts(parts) if !parts.is_empty() => {
+            let mut response = one(method, content, parts[0], &content_type).await?;
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut response, header::CONTENT_RANGE, &parts[0].content_range(file.size));
+            Ok(response)
+        }
+        Ranges::Whole | Ranges::Parts(_) => {
+            one(method, content, Part { start: 0, end: file.size }, &content_type).await
+        }
+    }
+}
+
+/// As given, else by the name, else by the first bytes.
+async fn content_type(file: &File, content: &Content) -> Result<String> {
+    if let Some(known) = known_type(file) {
+        return Ok(known.to_owned());
+    }
+    let head = content.read(0..file.size.min(512)).try_next().await?.unwrap_or_default();
+    Ok(media::sniff(&head).to_owned())
+}
+
+/// One stretch of bytes. The first of them are verified before the answer begins, so that damage is an error.
+async fn one(method: &Method, content: &Content, part: Part, content_type: &str) -> Result<Response<Body>> {
+    let mut response = empty(StatusCode::OK);
+    if *method != Method::HEAD {
+        let mut bytes = content.read(part.start..part.end);
+        let first = bytes.try_next().await?;
+        *response.body_mut() = stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)));
+    }
+    set(&mut response, header::CONTENT_TYPE, content_type);
+    set(&mut response, header::CONTENT_LENGTH, &part.length().to_string());
+    Ok(response)
+}
+
+/// Several stretches, as RFC 9110, 14.6 has them.
+fn multipart(file: &File, content: &Content, parts: &[Part], content_type: &str) -> Response<Body> {
+    // No content can hold its own hash, so it can't hold this line either.
+    let mut seed = [0; 16];
+    seed.copy_from_slice(&file.hash.as_bytes()[..16]);
+    let boundary = range::boundary(seed);
+    let mut pieces: Vec<Stream<Bytes>> = Vec::new();
+    for part in parts {
+        let head = range::multipart_head(&boundary, content_type, *part, file.size);
+        pieces.push(Box::pin(stream::once(std::future::ready(Ok(Bytes::from(head))))));
+        pieces.push(content.read(part.start..part.end));
+    }
+    let tail = Bytes::from(range::multipart_tail(&boundary));
+    pieces.push(Box::pin(stream::once(std::future::ready(Ok(tail)))));
+    let mut response = empty(StatusCode::PARTIAL_CONTENT);
+    *response.body_mut() = stream_body(Box::pin(stream::iter(pieces).flatten()));
+    set(&mut response, header::CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+    let length = range::multipart_length(&boundary, content_type, parts, file.size);
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    response
+}
+
+/// Damage in the middle ends the stream: hyper then cuts the connection, and the client sees that bytes are missing.
+fn stream_body(bytes: Stream<Bytes>) -> Body {
+    Body::new(StreamBody::new(bytes.map(|part| match part {
+        Ok(bytes) => Ok(Frame::data(bytes)),
+        Err(error) => Err(error.into()),
+    })))
+}

@@ -1,0 +1,122 @@
+//! HTTP: files by virtual host, signed URLs, and the download of the command line's configuration.
+
+mod answer;
+mod conditions;
+mod config;
+mod date;
+mod files;
+pub(crate) mod framing;
+mod links;
+mod media;
+mod page;
+mod range;
+mod target;
+mod write;
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use ::http::request::Parts;
+use ::http::{HeaderValue, Method, Request, Response, header};
+use bytes::Bytes;
+use cacheroach_model::TenantId;
+use cacheroach_service::{Caller, Error, Service};
+use hyper::body::Incoming;
+
+use crate::{caller, site};
+use answer::{empty, refuse, refuse_with};
+use target::Target;
+
+/// What is sent.
+pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
+
+/// The HTTP front end.
+pub(crate) struct Http {
+    service: Arc<Service>,
+    /// TLS ends before this server.
+    assume_secure: bool,
+}
+
+/// A request for a file or a directory, with all that was found out about it.
+struct Asked {
+    parts: Parts,
+    target: Target,
+    caller: Caller,
+    tenant: TenantId,
+    /// As the client spelled it.
+    host: String,
+}
+
+impl Http {
+    pub(crate) fn new(service: Arc<Service>, assume_secure: bool) -> Self {
+        Http { service, assume_secure }
+    }
+
+    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if let Some(status) = target::beyond_limits(&parts) {
+            return empty(status);
+        }
+        let Ok((host, spelled)) = site::host(&parts) else {
+            return refuse(&Error::invalid("Host", "one host name or address"));
+        };
+        let target = match Target::of(&parts.uri) {
+            Ok(target) => target,
+            Err(problem) => return refuse(&Error::invalid("path", problem)),
+        };
+        if let Some(location) = target.elsewhere(parts.uri.query()) {
+            return answer::redirect(&location);
+        }
+        if let Some(rest) = target.path().strip_prefix("/_/") {
+            let rest = rest.to_owned();
+            return self.special(&rest, &parts, &host, &spelled).await;
+        }
+        let (caller, stale) = match caller::of_http(&self.service, &parts).await {
+            Ok(found) => found,
+            Err(error) => return refuse(&error),
+        };
+        let mut response = match self.service.site(&caller, &host).await {
+            Ok(tenant) => {
+                let caller = caller.at(tenant);
+                self.ask(Asked { parts, target, caller, tenant, host: spelled }, body).await
+            }
+            // A host without a tenant shows nothing, not even what nothing looks like elsewhere.
+            Err(Error::NotFound(_)) => empty(::http::StatusCode::NOT_FOUND),
+            Err(error) => refuse(&error),
+        };
+        if stale {
+            let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", caller::COOKIE);
+            if let Ok(value) = HeaderValue::from_str(&gone) {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
+        }
+        response
+    }
+
+    async fn ask(&self, asked: Asked, body: Incoming) -> Response<Body> {
+        let method = asked.parts.method.clone();
+        let answer = match method {
+            Method::GET | Method::HEAD | Method::OPTIONS => files::get(&self.service, &asked).await,
+            Method::PUT | Method::POST => write::put(&self.service, &asked, body).await,
+            Method::DELETE => write::delete(&self.service, &asked).await,
+            _ => return answer::not_allowed(),
+        };
+        answer.unwrap_or_else(|error| refuse_with(&error, asked.caller.is_anonymous()))
+    }
+
+    /// What is not a file.
+    async fn special(
+        &self,
+        route: &str,
+        parts: &Parts,
+        host: &cacheroach_model::Host,
+        spelled: &str,
+    ) -> Response<Body> {
+        let answer = match route {
+            "v0/config" => config::download(&self.service, parts, host, spelled, self.assume_secure).await,
+            _ if route.starts_with("v0/retrieve/") => links::retrieve(&self.service, parts).await,
+            _ => Err(Error::NotFound("page")),
+        };
+        answer.unwrap_or_else(|error| refuse(&error))
+    }
+}

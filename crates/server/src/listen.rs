@@ -1,0 +1,113 @@
+//! Connections: accepting them, bounding them, and letting go of them in the end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cacheroach_service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::framing::{MAX_LINE, Strict};
+use crate::route::Router;
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether clients reach this server by TLS that ends before it.
+    pub assume_secure: bool,
+    /// How long requests under way may take once the server is told to stop.
+    pub grace_period: Duration,
+    /// At most so many connections; others wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { assume_secure: false, grace_period: Duration::from_secs(10), connections: 10_000 }
+    }
+}
+
+/// A client that sends no head for so long is let go.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a request head may measure in HTTP/2, and in fields in both.
+const HEAD_SIZE: u32 = 32 * 1024;
+const HEAD_FIELDS: usize = 100;
+
+/// After a failure to accept, which is most often a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until told to stop, then until what is under way is done or the grace period is over.
+pub async fn serve(listener: TcpListener, service: Arc<Service>, settings: Settings, stop: impl Future<Output = ()>) {
+    let router = Router::new(service, settings.assume_secure);
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(settings.connections));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &permits) => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, permit)) => spawn(stream, permit, router.clone(), &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(settings.grace_period, graceful.shutdown()).await.is_err() {
+        tracing::warn!("the grace period is over; requests under way are cut off");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}
+
+fn spawn(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+    let serve = hyper::service::service_fn(move |request| {
+        let router = router.clone();
+        async move { Ok::<_, std::convert::Infallible>(router.route(request).await) }
+    });
+    let connection = builder().serve_connection(TokioIo::new(Strict::new(stream)), serve).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = &*error, "connection ended");
+        }
+        drop(permit);
+    });
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEAD_FIELDS)
+        .max_buf_size(MAX_LINE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_SIZE)
+        .max_concurrent_streams(256)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_send_buf_size(1 << 20)
+        .keep_alive_interval(Some(Duration::from_secs(60)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}

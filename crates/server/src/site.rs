@@ -1,0 +1,21 @@
+//! From a request to the one host that it is for.
+
+use ::http::request::Parts;
+use ::http::{Uri, header};
+use cacheroach_model::{Host, HostError};
+
+/// The host that was asked and its spelling, with the port. What names two hosts names none (RFC 9110, 7.2).
+pub(crate) fn host(parts: &Parts) -> Result<(Host, String), HostError> {
+    let mut headers = parts.headers.get_all(header::HOST).iter();
+    let header = headers.next().map(|value| value.to_str().map_err(|_| HostError)).transpose()?;
+    if headers.next().is_some() {
+        return Err(HostError);
+    }
+    let of_uri = Uri::authority(&parts.uri).map(|authority| authority.as_str());
+    let (Some(spelled), other) = (header.or(of_uri), of_uri) else { return Err(HostError) };
+    let host = Host::of_authority(spelled)?;
+    match other.map(Host::of_authority).transpose()? {
+        Some(other) if other != host => Err(HostError),
+        _ => Ok((host, spelled.to_owned())),
+    }
+}

@@ -1,0 +1,40 @@
+//! From the service's errors to the statuses of each front end: one `match` each, without a wildcard.
+
+use ::http::StatusCode;
+use cacheroach_service::Error;
+use tonic::{Code, Status};
+
+/// For gRPC: the field's right code, the original's text.
+pub(crate) fn grpc(error: &Error) -> Status {
+    let code = match error {
+        Error::Unauthenticated(_) => Code::Unauthenticated,
+        Error::Denied { .. } => Code::PermissionDenied,
+        Error::NotFound(_) => Code::NotFound,
+        Error::Conflict(_) => Code::Aborted,
+        Error::Taken(_) => Code::AlreadyExists,
+        Error::State(_) => Code::FailedPrecondition,
+        Error::Invalid { .. } => Code::InvalidArgument,
+        Error::TooLarge(_) | Error::Full => Code::ResourceExhausted,
+        Error::Busy => Code::Unavailable,
+        Error::Damaged => Code::DataLoss,
+        Error::Unsupported(_) => Code::Unimplemented,
+        Error::Internal(_) => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// For HTTP. Where the caller reaches nothing, it must not learn that something is there.
+pub(crate) fn http(error: &Error) -> StatusCode {
+    match error {
+        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::Denied { reaches: true, .. } => StatusCode::FORBIDDEN,
+        Error::Denied { reaches: false, .. } | Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) | Error::Taken(_) | Error::State(_) => StatusCode::CONFLICT,
+        Error::Invalid { .. } => StatusCode::BAD_REQUEST,
+        Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Full => StatusCode::INSUFFICIENT_STORAGE,
+        Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+        Error::Damaged | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
