@@ -29,7 +29,9 @@ impl Credential {
         if headers.next().is_some() {
             return Err(Error::Unauthenticated("two authorization headers".into()));
         }
-        if let Some(token) = first.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty()) {
+        if let Some(token) =
+            first.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty())
+        {
             return Ok(Credential::Presented(token.to_owned()));
         }
         if let Some(token) = query(parts, "access_token").filter(|token| !token.is_empty()) {
@@ -42,9 +44,10 @@ impl Credential {
 /// The first value of a name in the query, decoded.
 pub(crate) fn query(parts: &Parts, name: &str) -> Option<String> {
     let pairs = parts.uri.query()?.split('&');
-    let (_, value) = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(key, _)| *key == name)?;
+    let (_, value) =
+        pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(key, _)| *key == name)?;
     let plain = value.replace('+', " ");
-    percent_encoding::percent_decode_str(&plain).decode_utf8().ok().map(|text| text.into_owned())
+    percent_encoding::percent_decode_str(&plain).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
@@ -80,7 +83,7 @@ fn is_cross_site_write(parts: &Parts) -> bool {
     }
     let text = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let foreign_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let host = text("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+    let host = text("host").or_else(|| parts.uri.authority().map(::http::uri::Authority::as_str));
     let foreign_origin =
         text("origin").is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != host);
     foreign_site || foreign_origin
@@ -120,7 +123,8 @@ mod tests {
 
     #[test]
     fn a14_header_goes_before_query_and_query_before_cookie() {
-        let all = parts("/?access_token=q", &[("authorization", "Bearer h"), ("cookie", "a=b; authorization=c")]);
+        let all =
+            parts("/?access_token=q", &[("authorization", "Bearer h"), ("cookie", "a=b; authorization=c")]);
         assert_eq!(Credential::of(&all).unwrap(), Credential::Presented("h".into()));
         let two = parts("/?x=1&access_token=q%2B", &[("cookie", "authorization=c")]);
         assert_eq!(Credential::of(&two).unwrap(), Credential::Presented("q+".into()));
@@ -142,7 +146,11 @@ mod tests {
         assert!(put(&[("sec-fetch-site", "same-site")]));
         assert!(put(&[("host", "a.example"), ("origin", "https://b.example")]));
         assert!(put(&[("host", "a.example"), ("origin", "null")]));
-        assert!(!put(&[("host", "a.example"), ("origin", "https://a.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(!put(&[
+            ("host", "a.example"),
+            ("origin", "https://a.example"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!put(&[]));
     }
 }

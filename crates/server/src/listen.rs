@@ -42,7 +42,12 @@ const HEAD_FIELDS: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until told to stop, then until what is under way is done or the grace period is over.
-pub async fn serve(listener: TcpListener, service: Arc<Service>, settings: Settings, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    settings: Settings,
+    stop: impl Future<Output = ()>,
+) {
     let router = Router::new(service, settings.assume_secure);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(settings.connections));

@@ -23,7 +23,8 @@ impl Router {
 
     /// gRPC is known by protocol and content type; everything else, and all below `/_/`, is HTTP's.
     pub(crate) async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let content_type =
+            request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         let is_grpc = request.version() == Version::HTTP_2
             && content_type.starts_with(b"application/grpc")
             && !request.uri().path().starts_with("/_/");

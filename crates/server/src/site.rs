@@ -11,7 +11,7 @@ pub(crate) fn host(parts: &Parts) -> Result<(Host, String), HostError> {
     if headers.next().is_some() {
         return Err(HostError);
     }
-    let of_uri = Uri::authority(&parts.uri).map(|authority| authority.as_str());
+    let of_uri = Uri::authority(&parts.uri).map(::http::uri::Authority::as_str);
     let (Some(spelled), other) = (header.or(of_uri), of_uri) else { return Err(HostError) };
     let host = Host::of_authority(spelled)?;
     match other.map(Host::of_authority).transpose()? {

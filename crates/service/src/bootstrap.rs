@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_model::{
-    Capabilities, Host, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId, Tenant,
-    TenantId, Vhost,
+    Capabilities, Host, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId,
+    Tenant, TenantId, Vhost,
 };
 use cacheroach_store::Error as StoreError;
 use cacheroach_store::files::NewFile;
@@ -35,8 +35,11 @@ impl Service {
         let caps = Capabilities::READ | Capabilities::DELEGATE;
         let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);
         self.ensure_session(PUBLIC_SESSION, "Default public access", caps, public, 100 * YEAR).await?;
-        let scratchpad =
-            Scope::Location(Location { tenant: TenantId::SCRATCHPAD, pattern: Pattern::everything(), version: None });
+        let scratchpad = Scope::Location(Location {
+            tenant: TenantId::SCRATCHPAD,
+            pattern: Pattern::everything(),
+            version: None,
+        });
         self.ensure_session(SCRATCHPAD_GRANT, "", Capabilities::READ, scratchpad, 10 * YEAR).await
     }
 

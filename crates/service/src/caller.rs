@@ -105,7 +105,9 @@ impl Service {
                 let session = self.live(session).await?;
                 self.caller(session, Some(token.into())).await
             }
-            Presented::Link(_) => Err(Error::Unauthenticated("a signed URL is good at its own address only".into())),
+            Presented::Link(_) => {
+                Err(Error::Unauthenticated("a signed URL is good at its own address only".into()))
+            }
         }
     }
 
@@ -142,7 +144,11 @@ impl Service {
     }
 
     async fn public_grants(&self, of: PrincipalId) -> Result<Vec<Session>> {
-        if of == PrincipalId::UNAUTHENTICATED { Ok(Vec::new()) } else { self.grants(PrincipalId::UNAUTHENTICATED).await }
+        if of == PrincipalId::UNAUTHENTICATED {
+            Ok(Vec::new())
+        } else {
+            self.grants(PrincipalId::UNAUTHENTICATED).await
+        }
     }
 
     /// Whoever holds a signed URL, if its signer may still read the file: by any live session.
@@ -173,7 +179,8 @@ impl Service {
         let want = Want::Path(link.tenant, Goal::File(link.path.clone()), link.version);
         let mut held = self.grants(principal).await?;
         // A session may be on another principal, and use what that one holds.
-        let mut others: Vec<_> = held.iter().filter_map(Session::lookup).filter(|other| *other != principal).collect();
+        let mut others: Vec<_> =
+            held.iter().filter_map(Session::lookup).filter(|other| *other != principal).collect();
         if held.iter().any(|session| session.lookup().is_some()) {
             others.push(PrincipalId::UNAUTHENTICATED);
         }

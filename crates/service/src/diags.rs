@@ -17,7 +17,8 @@ impl Ask for diags::Echo {
         let environment: HashMap<_, _> = std::env::vars_os()
             .map(|(name, _)| (name.to_string_lossy().into_owned(), Default::default()))
             .collect();
-        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        let hostname =
+            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
         Ok(DiagResponse { hostname, environment, ..Default::default() })
     }
 }

@@ -111,7 +111,8 @@ fn refuse(caller: &Caller, refusal: Refusal, want: Option<&Want>) -> Error {
         return Error::Unauthenticated(text.into());
     }
     let authority = caller.authority();
-    let reaches = want.is_some_and(|want| Capabilities::NAMES.iter().any(|(_, one)| authority.may(*one, want)));
+    let reaches =
+        want.is_some_and(|want| Capabilities::NAMES.iter().any(|(_, one)| authority.may(*one, want)));
     Error::Denied { text, reaches }
 }
 

@@ -70,7 +70,7 @@ fn invalid(field: &str, problem: &str) -> String {
 
 impl Error {
     /// A field that can't be meant as it is.
-    pub fn invalid(field: &str, problem: impl ToString) -> Self {
+    pub fn invalid(field: &str, problem: impl std::fmt::Display) -> Self {
         Error::Invalid { field: field.into(), problem: problem.to_string() }
     }
 

@@ -36,7 +36,11 @@ pub struct Directory {
 pub struct Removed(pub bool);
 
 /// Brings the path of one file into its canonical form.
-pub(crate) fn canonical_file(id: Option<&tenant::Id>, path: &mut String, version: i64) -> Result<Option<Want>> {
+pub(crate) fn canonical_file(
+    id: Option<&tenant::Id>,
+    path: &mut String,
+    version: i64,
+) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
     let parsed = Path::parse_file(path).map_err(|problem| Error::invalid("path", problem))?;
     *path = parsed.to_string();
@@ -131,10 +135,9 @@ impl Ask for files::List {
 impl Service {
     fn seal_cursor(&self, place: [&[u8]; 2], after: &Path, as_of: Timestamp) -> Cursor {
         let [tenant, path] = place;
-        let mut sealed = self.keys.sign(
-            Purpose::Cursor,
-            &[tenant, path, after.as_str().as_bytes(), &as_of.micros().to_be_bytes()],
-        );
+        let mut sealed = self
+            .keys
+            .sign(Purpose::Cursor, &[tenant, path, after.as_str().as_bytes(), &as_of.micros().to_be_bytes()]);
         sealed.extend_from_slice(after.as_str().as_bytes());
         Cursor { after: URL_SAFE_NO_PAD.encode(sealed), as_of: Some(timestamp(as_of)) }
     }
@@ -152,7 +155,8 @@ impl Service {
         if !self.keys.verify(Purpose::Cursor, &parts, signature) {
             return Err(wrong());
         }
-        let after = std::str::from_utf8(after).ok().and_then(|after| Path::parse(after).ok()).ok_or_else(wrong)?;
+        let after =
+            std::str::from_utf8(after).ok().and_then(|after| Path::parse(after).ok()).ok_or_else(wrong)?;
         Ok((Some(after), as_of))
     }
 }
@@ -164,10 +168,15 @@ impl Ask for files::Retrieve {
         canonical_file(request.tenant.as_ref(), &mut request.path, request.version)
     }
 
-    async fn answer(service: &Service, caller: &Caller, request: RetrievalRequest) -> Result<RetrievalResponse> {
+    async fn answer(
+        service: &Service,
+        caller: &Caller,
+        request: RetrievalRequest,
+    ) -> Result<RetrievalResponse> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let version = parse_version(request.version)?;
-        let file = service.store.metadata.find_file(tenant, &path, version).await?.ok_or(Error::NotFound("file"))?;
+        let file =
+            service.store.metadata.find_file(tenant, &path, version).await?.ok_or(Error::NotFound("file"))?;
         let session = caller.session();
         let asked = match request.valid_for {
             Some(length) if length.seconds < 0 || length.nanos < 0 => {

@@ -53,7 +53,13 @@ pub struct Service {
 impl Service {
     /// Over a store.
     #[must_use]
-    pub fn new(store: Store, keys: Keys, clock: Arc<dyn Clock>, random: Arc<dyn Random>, settings: Settings) -> Self {
+    pub fn new(
+        store: Store,
+        keys: Keys,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: Settings,
+    ) -> Self {
         Service { store, keys, clock, random, settings }
     }
 

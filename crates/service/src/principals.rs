@@ -27,7 +27,9 @@ impl Ask for principals::Ensure {
         if request.delete {
             let id = id.ok_or_else(|| Error::invalid("principal.ID", "which one"))?;
             if id == PrincipalId::UNAUTHENTICATED {
-                return Err(Error::State("anonymous callers can't be deleted; end their sessions instead".into()));
+                return Err(Error::State(
+                    "anonymous callers can't be deleted; end their sessions instead".into(),
+                ));
             }
             service.store.metadata.delete_principal(id, message.version).await?;
             return Ok(EnsureResponse::default());
@@ -65,7 +67,8 @@ fn edited(id: PrincipalId, message: principal::Principal) -> Result<Principal> {
     let text = String::from_utf8(message.claims).map_err(|_| wrong("JSON is UTF-8"))?;
     let claims: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).map_err(|_| wrong("a JSON object"))?;
-    let claim = |name: &str| claims.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let claim =
+        |name: &str| claims.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
     if let Some(name) = claim("name") {
         crate::tenants::check_label("principal.claims.name", name)?;
         principal.label = name.to_owned();
@@ -87,7 +90,9 @@ impl Ask for principals::Load {
                 None => None,
             },
             Some(Kind::Email(email)) => metadata.find_principal_by_email(&email.to_lowercase()).await?,
-            Some(Kind::EmailDomain(domain)) => metadata.find_principal_by_domain(&domain.to_lowercase()).await?,
+            Some(Kind::EmailDomain(domain)) => {
+                metadata.find_principal_by_domain(&domain.to_lowercase()).await?
+            }
         };
         found.as_ref().map(Into::into).ok_or(Error::NotFound("principal"))
     }
@@ -127,7 +132,9 @@ impl AskStream for principals::Watch {
             let service = Arc::clone(&service);
             async move {
                 loop {
-                    let Some(found) = service.store.metadata.find_principal(id).await? else { return Ok(None) };
+                    let Some(found) = service.store.metadata.find_principal(id).await? else {
+                        return Ok(None);
+                    };
                     if found.version > seen {
                         return Ok(Some(((&found).into(), found.version)));
                     }

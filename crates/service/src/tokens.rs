@@ -8,9 +8,7 @@ use cacheroach_api::token::{
     InvalidateRequest, IssueRequest, IssueResponse, LoadRequest, Token, invalidate_request, load_request,
 };
 use cacheroach_auth::{Presented, Want, claims, enforcer};
-use cacheroach_model::{
-    Capabilities, Location, Pattern, PrincipalId, Scope, Session, SessionId, Timestamp,
-};
+use cacheroach_model::{Capabilities, Location, Pattern, PrincipalId, Scope, Session, SessionId, Timestamp};
 use cacheroach_store::Error as StoreError;
 use cacheroach_store::sessions::Origin;
 
@@ -47,7 +45,8 @@ impl Ask for tokens::Issue {
 
     /// The scope must be well-formed before it is compared with what the caller holds.
     fn canonical(request: &mut IssueRequest) -> Result<Option<Want>> {
-        let template = request.template.as_mut().ok_or_else(|| Error::invalid("template", "which session"))?;
+        let template =
+            request.template.as_mut().ok_or_else(|| Error::invalid("template", "which session"))?;
         let goal = template.parse().map_err(|error| error.in_field("template"))?;
         let Some(scope) = &goal.scope else {
             return Err(Error::invalid("template.scope", "what it is to reach"));
@@ -61,9 +60,11 @@ impl Ask for tokens::Issue {
     async fn answer(service: &Service, caller: &Caller, request: IssueRequest) -> Result<IssueResponse> {
         let template = request.template.unwrap_or_default();
         let mut new = template.parse().map_err(|error| error.in_field("template"))?;
-        let own = caller.principal().ok_or_else(|| Error::invalid("template.principal_id", "who is to hold it"));
+        let own =
+            caller.principal().ok_or_else(|| Error::invalid("template.principal_id", "who is to hold it"));
         new.principal = Some(new.principal.map_or(own, Ok)?);
-        let asked = new.expires_at.ok_or_else(|| Error::invalid("template.expires_at", "when it is to end"))?;
+        let asked =
+            new.expires_at.ok_or_else(|| Error::invalid("template.expires_at", "when it is to end"))?;
         let not_after = granted_until(caller, &new);
         let expires_at = not_after.map_or(asked, |end| asked.min(end)).min(Timestamp::MAX);
         if expires_at <= service.now() {
@@ -180,9 +181,9 @@ impl Ask for tokens::Invalidate {
 /// By the caller's own session, not by its grants: over the session's holder, or all of the tenant that it is on.
 fn may_end(caller: &Caller, session: &Session) -> bool {
     let authority = caller.authority();
-    let over_holder = session.principal.is_some_and(|holder| {
-        authority.may_itself(Capabilities::DELEGATE, &Want::Principal(holder))
-    });
+    let over_holder = session
+        .principal
+        .is_some_and(|holder| authority.may_itself(Capabilities::DELEGATE, &Want::Principal(holder)));
     let over_tenant = match &session.scope {
         Some(Scope::Location(location)) => {
             let everything =

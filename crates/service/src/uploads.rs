@@ -5,8 +5,8 @@ use bytes::{Bytes, BytesMut};
 use cacheroach_api::convert::{from_timestamp, timestamp};
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
-    self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, TransferRequest,
-    TransferResponse, TransferState, begin_request::Committed,
+    self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse,
+    TransferRequest, TransferResponse, TransferState, begin_request::Committed,
 };
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::{Purpose, Want};
@@ -58,7 +58,11 @@ impl Ask for uploads::Begin {
 impl Ask for uploads::Transfer {
     type Answer = TransferResponse;
 
-    async fn answer(service: &Service, caller: &Caller, request: TransferRequest) -> Result<TransferResponse> {
+    async fn answer(
+        service: &Service,
+        caller: &Caller,
+        request: TransferRequest,
+    ) -> Result<TransferResponse> {
         let state = request.state.unwrap_or_default();
         let data = Bytes::from(request.data);
         let id = service.open(&state)?;

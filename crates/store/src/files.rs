@@ -89,7 +89,12 @@ pub trait Files {
     ///
     /// # Errors
     /// The store's.
-    async fn find_file(&self, tenant: TenantId, path: &Path, version: Option<Version>) -> Result<Option<File>>;
+    async fn find_file(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<File>>;
 
     /// The same, together with its first pieces.
     ///
@@ -119,7 +124,13 @@ pub trait Files {
     ///
     /// # Errors
     /// The store's.
-    async fn browse(&self, tenant: TenantId, dir: &Path, after: Option<&str>, limit: usize) -> Result<Vec<Entry>>;
+    async fn browse(
+        &self,
+        tenant: TenantId,
+        dir: &Path,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>>;
 
     /// Deletes all versions of a file. Tells whether there was one.
     ///

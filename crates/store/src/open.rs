@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use cacheroach_model::Clock;
 
+use crate::chunks::Chunks;
 use crate::chunks::disk::{Disk, DiskSettings};
 use crate::chunks::memory::Memory;
-use crate::chunks::Chunks;
 use crate::sqlite::Sqlite;
 use crate::{Error, Result, Store};
 
@@ -53,7 +53,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// The engine's; a location that does not fit its purpose.
-pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Store> {
+pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
     let Location::Sqlite(dir) = &settings.metadata else {
         return Err(Error::Failed("no metadata engine for this location".into()));
     };

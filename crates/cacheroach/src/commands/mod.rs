@@ -49,7 +49,7 @@ enum Command {
     File(file::File),
     Principal(principal::Principal),
     Session(session::Session),
-    Start(start::Start),
+    Start(Box<start::Start>),
     Tenant(tenant::Tenant),
     Vhost(vhost::Vhost),
 }

@@ -181,7 +181,7 @@ impl StoreFlags {
             }
         }
         let disk = DiskSettings { concurrency: self.chunk_concurrency.into(), ..DiskSettings::default() };
-        cacheroach_store::open(Settings { metadata, chunks, disk }, Arc::new(SystemClock))
+        cacheroach_store::open(&Settings { metadata, chunks, disk }, Arc::new(SystemClock))
             .map_err(|e| Error::because("cannot open the store", e))
     }
 
@@ -267,7 +267,8 @@ impl Drop for AddressFile {
 }
 
 fn greet(url: &str, dir: &Path) {
-    let beside = if dir == Path::new(DATA_DIR) { String::new() } else { format!(" --dataDir {}", dir.display()) };
+    let beside =
+        if dir == Path::new(DATA_DIR) { String::new() } else { format!(" --dataDir {}", dir.display()) };
     println!("cacheroach {} serves {url} from {}", env!("CARGO_PKG_VERSION"), dir.display());
     println!();
     println!("Next, in another terminal:");

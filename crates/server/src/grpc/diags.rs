@@ -16,7 +16,8 @@ impl Diags for Handlers {
         for (name, value) in request.metadata().as_ref() {
             // What proves who the caller is goes nowhere, not even back.
             let secret = matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization");
-            let value = if secret { "***".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+            let value =
+                if secret { "***".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
             seen.entry(name.to_string()).or_default().value.push(value);
         }
         let mut answer = self.unary::<diags::Echo>(request).await?;

@@ -77,11 +77,14 @@ impl Grpc {
             .add_service(tenant::tenants_server::TenantsServer::new(handlers.clone()))
             .add_service(token::tokens_server::TokensServer::new(handlers.clone()))
             .add_service(
-                upload::uploads_server::UploadsServer::new(handlers.clone()).max_decoding_message_size(MAX_MESSAGE),
+                upload::uploads_server::UploadsServer::new(handlers.clone())
+                    .max_decoding_message_size(MAX_MESSAGE),
             )
             .add_service(vhost::v_hosts_server::VHostsServer::new(handlers))
             .add_service(tonic_health::pb::health_server::HealthServer::new(
-                tonic_health::server::HealthService::from_health_reporter(tonic_health::server::HealthReporter::new()),
+                tonic_health::server::HealthService::from_health_reporter(
+                    tonic_health::server::HealthReporter::new(),
+                ),
             ));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -124,7 +127,9 @@ fn respond(response: Response<tonic::body::Body>) -> Response<Body> {
 /// What the path asks for, if there is no such thing.
 fn unknown(path: &str) -> Option<Status> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
-    if service.starts_with("grpc.") || METHODS.binary_search(&&path[1..]).is_ok() && !service.ends_with(".Contents") {
+    if service.starts_with("grpc.")
+        || METHODS.binary_search(&&path[1..]).is_ok() && !service.ends_with(".Contents")
+    {
         return None;
     }
     let is_served = |name: &&str| name.split_once('/').is_some_and(|(known, _)| known == service);
@@ -163,7 +168,8 @@ fn translate(headers: &mut HeaderMap) {
     let text = text.map(|text| text.decode_utf8_lossy().into_owned()).unwrap_or_default();
     let (code, text) = match status.as_bytes() {
         b"11" if text.contains("message length too large") => {
-            let digits = text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty()).unwrap_or("?");
+            let digits =
+                text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty()).unwrap_or("?");
             let text = format!("grpc: received message larger than max ({digits} vs. {MAX_MESSAGE})");
             (Code::ResourceExhausted, text)
         }
@@ -204,6 +210,9 @@ mod tests {
             "unknown method X for service cacheroach.file.Files"
         );
         assert_eq!(text("/a.B/X").unwrap(), "unknown service a.B");
-        assert_eq!(text("/cacheroach.content.Contents/Open").unwrap(), "unknown service cacheroach.content.Contents");
+        assert_eq!(
+            text("/cacheroach.content.Contents/Open").unwrap(),
+            "unknown service cacheroach.content.Contents"
+        );
     }
 }

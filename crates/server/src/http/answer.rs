@@ -11,8 +11,7 @@ use super::Body;
 use crate::status;
 
 /// For pages that this server makes itself: they need nothing but their own style.
-const OWN_PAGE: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const OWN_PAGE: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
     Body::new(Full::new(bytes.into()).map_err(|never: Infallible| match never {}))

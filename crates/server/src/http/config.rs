@@ -71,5 +71,7 @@ pub(super) async fn download(
 /// Browsers tell navigation from script (Fetch Metadata); other programs send none of it and have no cookies to steal.
 fn is_navigation(headers: &HeaderMap) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
-    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document") && !headers.contains_key(header::ORIGIN)
+    is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+        && !headers.contains_key(header::ORIGIN)
 }

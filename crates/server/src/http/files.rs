@@ -62,7 +62,13 @@ async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
     service.call::<contents::Open>(&asked.caller, request).await
 }
 
-async fn browse(service: &Service, asked: &Asked, path: &str, after: String, limit: i32) -> Result<Directory> {
+async fn browse(
+    service: &Service,
+    asked: &Asked,
+    path: &str,
+    after: String,
+    limit: i32,
+) -> Result<Directory> {
     let request = BrowseRequest { tenant: Some(asked.tenant.into()), path: path.into(), after, limit };
     service.call::<contents::Browse>(&asked.caller, request).await
 }
@@ -144,7 +150,8 @@ fn row(entry: Entry) -> Row {
 /// Whether JSON is named before HTML.
 fn wants_json(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types = accepted.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or("").trim());
+    let mut types =
+        accepted.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or("").trim());
     types.find(|one| matches!(*one, "application/json" | "text/html")) == Some("application/json")
 }
 
@@ -156,7 +163,8 @@ fn known_type(file: &File) -> Option<&str> {
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
 pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) -> Result<Response<Body>> {
     let Opened { file, content } = opened;
-    let validators = Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) };
+    let validators =
+        Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) };
     let mut response = match conditions::check(headers, true, Some(&validators)) {
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),

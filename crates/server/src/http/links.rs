@@ -42,11 +42,13 @@ pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Result<Respons
 
 fn of_session(caller: &Caller) -> Result<OpenRequest> {
     match &caller.session().scope {
-        Some(Scope::Location(Location { tenant, pattern: Pattern::Exactly(path), version })) => Ok(OpenRequest {
-            tenant: Some((*tenant).into()),
-            path: path.to_string(),
-            version: version.map_or(0, |version| version.0),
-        }),
+        Some(Scope::Location(Location { tenant, pattern: Pattern::Exactly(path), version })) => {
+            Ok(OpenRequest {
+                tenant: Some((*tenant).into()),
+                path: path.to_string(),
+                version: version.map_or(0, |version| version.0),
+            })
+        }
         Some(Scope::Location(_)) => Err(Error::NotFound("file")),
         _ => Err(Error::Denied { text: "not the token of a file", reaches: true }),
     }

@@ -11,9 +11,20 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 100;
 
 /// What can't stand in a path as it is.
-const ESCAPED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}').add(b'%')
-        .add(b'\\').add(b'^').add(b'|');
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'%')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'|');
 
 /// A decoded path.
 pub(super) struct Target {
@@ -29,7 +40,8 @@ pub(super) fn beyond_limits(parts: &Parts) -> Option<StatusCode> {
     if target > MAX_TARGET {
         return Some(StatusCode::URI_TOO_LONG);
     }
-    let size: usize = parts.headers.iter().map(|(name, value)| HeaderName::as_str(name).len() + value.len() + 4).sum();
+    let size: usize =
+        parts.headers.iter().map(|(name, value)| HeaderName::as_str(name).len() + value.len() + 4).sum();
     let too_much = size > MAX_HEAD || parts.headers.len() > MAX_FIELDS;
     too_much.then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }
@@ -105,7 +117,19 @@ mod tests {
 
     #[test]
     fn a23_what_is_no_text_is_refused() {
-        for given in ["/%00", "/%0a", "/%0d%0a", "/%7f", "/%ff", "/%c0%af", "/%ed%a0%80", "/%", "/%4", "/%zz", "/%c2%85"] {
+        for given in [
+            "/%00",
+            "/%0a",
+            "/%0d%0a",
+            "/%7f",
+            "/%ff",
+            "/%c0%af",
+            "/%ed%a0%80",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/%c2%85",
+        ] {
             assert!(of(given).is_err(), "{given}");
         }
     }

@@ -86,9 +86,9 @@ impl Content {
                 Ok::<_, Error>(Some((stream::iter(page.into_iter().map(Ok)), (Vec::new(), next, over))))
             }
         });
-        pages.try_flatten().try_skip_while(move |piece| {
-            std::future::ready(Ok(piece.at + u64::from(piece.length) <= from))
-        })
+        pages
+            .try_flatten()
+            .try_skip_while(move |piece| std::future::ready(Ok(piece.at + u64::from(piece.length) <= from)))
     }
 }
 

@@ -6,7 +6,9 @@ use cacheroach_model::{Entry, File, Hash, Path, RopeId, TenantId, Timestamp, Upl
 use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
-use super::row::{FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, path, signed};
+use super::row::{
+    FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, path, signed,
+};
 use super::tenants::must_exist;
 use super::uploads::{ensure_chunk, next_generation};
 use crate::chunks::Place;
@@ -92,7 +94,12 @@ fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> R
     Ok(rope)
 }
 
-fn find(connection: &Connection, tenant: TenantId, path: &Path, version: Option<Version>) -> Result<Option<File>> {
+fn find(
+    connection: &Connection,
+    tenant: TenantId,
+    path: &Path,
+    version: Option<Version>,
+) -> Result<Option<File>> {
     let (tenant, path) = (tenant.as_bytes(), path.as_str());
     match version {
         None => {
@@ -148,7 +155,8 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
     if let Some(dir) = &listing.below {
         let prefix = dir.prefix();
         let after = listing.after.as_ref().map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
-        let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
+        let sql =
+            const_format(FILE, "FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
         let room = listing.limit.saturating_sub(heads.len());
         let values = params![tenant, after, behind(&prefix), limit(room)];
         heads.extend(all(connection, &sql, values, file)?);
@@ -171,7 +179,13 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
 }
 
 /// Walks the index of heads and jumps over each subdirectory once it has seen one file in it.
-fn browse(connection: &Connection, tenant: TenantId, dir: &Path, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+fn browse(
+    connection: &Connection,
+    tenant: TenantId,
+    dir: &Path,
+    after: Option<&str>,
+    most: usize,
+) -> Result<Vec<Entry>> {
     let prefix = dir.prefix();
     let end = behind(&prefix);
     let mut from = match after {
@@ -211,7 +225,12 @@ impl Files for Sqlite {
         self.writer.write(move |connection, now| put(connection, &new, &content, now)).await
     }
 
-    async fn find_file(&self, tenant: TenantId, path: &Path, version: Option<Version>) -> Result<Option<File>> {
+    async fn find_file(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<File>> {
         let path = path.clone();
         self.readers.read(move |connection| find(connection, tenant, &path, version)).await
     }
@@ -243,7 +262,13 @@ impl Files for Sqlite {
         self.readers.read(move |connection| list(connection, &listing)).await
     }
 
-    async fn browse(&self, tenant: TenantId, dir: &Path, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+    async fn browse(
+        &self,
+        tenant: TenantId,
+        dir: &Path,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Entry>> {
         let (dir, after) = (dir.clone(), after.map(str::to_owned));
         self.readers.read(move |connection| browse(connection, tenant, &dir, after.as_deref(), most)).await
     }
@@ -254,7 +279,8 @@ impl Files for Sqlite {
             let (tenant, path) = (tenant.as_bytes(), path.as_str());
             let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
             let there = change(connection, sql, params![tenant, path])? > 0;
-            let sql = "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
+            let sql =
+                "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
             change(connection, sql, params![now.micros(), tenant, path])?;
             Ok(there)
         };

@@ -19,7 +19,8 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
         transaction.query_row("SELECT COALESCE(MAX(number), 0) FROM migrations", [], |row| row.get(0))?;
     let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);
     if newest > known {
-        let problem = format!("the store has schema {newest}, this program knows {known}: use a newer cacheroach");
+        let problem =
+            format!("the store has schema {newest}, this program knows {known}: use a newer cacheroach");
         return Err(Error::Failed(problem.into()));
     }
     for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > newest) {
@@ -42,13 +43,18 @@ mod tests {
         let mut statement = connection
             .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name")
             .unwrap();
-        let parts: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let parts: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let made = format!("{};\n", parts.join(";\n\n"));
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/schema.sql");
         if std::env::var_os("CACHEROACH_WRITE_SCHEMA").is_some() {
             std::fs::write(path, &made).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), made, "CACHEROACH_WRITE_SCHEMA=1 writes it");
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap_or_default(),
+            made,
+            "CACHEROACH_WRITE_SCHEMA=1 writes it"
+        );
     }
 
     #[test]

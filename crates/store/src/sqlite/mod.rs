@@ -41,7 +41,8 @@ impl Sqlite {
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let lock = lock(dir)?;
         let path = dir.join("metadata.sqlite");
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection =
+            connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrations::run(&mut connection, clock.now())?;
         let readers = Readers::open(&path)?;
         let writer = Writer::start(connection, Arc::clone(&clock))?;

@@ -26,7 +26,11 @@ fn principal(row: &Row<'_>) -> Result<Principal> {
 fn must_be_free(connection: &Connection, new: &Principal) -> Result<()> {
     for (sql, value, field) in [
         ("SELECT 1 FROM principals WHERE email = ? AND principal <> ?", &new.email, "email"),
-        ("SELECT 1 FROM principals WHERE email_domain = ? AND principal <> ?", &new.email_domain, "email_domain"),
+        (
+            "SELECT 1 FROM principals WHERE email_domain = ? AND principal <> ?",
+            &new.email_domain,
+            "email_domain",
+        ),
     ] {
         if one(connection, sql, params![value, new.id.as_bytes()], |_| Ok(()))?.is_some() {
             return Err(Error::Taken(field));
@@ -87,13 +91,16 @@ impl Principals for Sqlite {
     }
 
     async fn find_principal_by_domain(&self, domain: &str) -> Result<Option<Principal>> {
-        let (domain, sql) = (domain.to_owned(), format!("SELECT {COLUMNS} FROM principals WHERE email_domain = ?"));
+        let (domain, sql) =
+            (domain.to_owned(), format!("SELECT {COLUMNS} FROM principals WHERE email_domain = ?"));
         self.readers.read(move |connection| one(connection, &sql, [domain], principal)).await
     }
 
     async fn list_principals(&self, after: Option<PrincipalId>, most: usize) -> Result<Vec<Principal>> {
         let sql = format!("SELECT {COLUMNS} FROM principals WHERE principal > ? ORDER BY principal LIMIT ?");
         let after = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
-        self.readers.read(move |connection| all(connection, &sql, params![after, limit(most)], principal)).await
+        self.readers
+            .read(move |connection| all(connection, &sql, params![after, limit(most)], principal))
+            .await
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cacheroach_model::{
-    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Scope, Session, Timestamp, Version,
+    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Scope, Session, Timestamp,
+    Version,
 };
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
@@ -51,7 +52,8 @@ pub(super) fn path(row: &Row<'_>) -> Result<Path> {
     Path::parse(&get::<String>(row, "path")?).map_err(|_| damaged("path"))
 }
 
-pub(super) const FILE: &str = "path, version, rope, hash, size, content_type, created_at, modified_at, metadata";
+pub(super) const FILE: &str =
+    "path, version, rope, hash, size, content_type, created_at, modified_at, metadata";
 
 pub(super) fn file(row: &Row<'_>) -> Result<File> {
     Ok(File {

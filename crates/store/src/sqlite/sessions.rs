@@ -33,7 +33,9 @@ fn add(connection: &Connection, new: &Session, origin: Origin, now: Timestamp) -
     else {
         return Err(Error::Missing("id, principal, expiry or scope of the session"));
     };
-    if one(connection, "SELECT 1 FROM principals WHERE principal = ?", [principal.as_bytes()], |_| Ok(()))?.is_none() {
+    if one(connection, "SELECT 1 FROM principals WHERE principal = ?", [principal.as_bytes()], |_| Ok(()))?
+        .is_none()
+    {
         return Err(Error::Missing("principal"));
     }
     let (on_principal, location) = match scope {
@@ -88,7 +90,9 @@ impl Sessions for Sqlite {
     async fn find_session(&self, id: SessionId) -> Result<Option<KeptSession>> {
         let now = self.now();
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE session = ?");
-        self.readers.read(move |connection| one(connection, &sql, [id.as_bytes()], |row| kept(row, now))).await
+        self.readers
+            .read(move |connection| one(connection, &sql, [id.as_bytes()], |row| kept(row, now)))
+            .await
     }
 
     async fn find_session_by_name(&self, principal: PrincipalId, name: &str) -> Result<Option<KeptSession>> {
@@ -137,7 +141,8 @@ impl Sessions for Sqlite {
             else {
                 return Ok(None);
             };
-            let end = "UPDATE sessions SET expires_at = ?2, note = note || ?3, name = NULL WHERE session = ?1";
+            let end =
+                "UPDATE sessions SET expires_at = ?2, note = note || ?3, name = NULL WHERE session = ?1";
             change(connection, end, values)?;
             let add = format!(
                 "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,

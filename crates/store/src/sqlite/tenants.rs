@@ -31,7 +31,8 @@ impl Tenants for Sqlite {
                 "UPDATE tenants SET label = CASE ?2 WHEN '' THEN label ELSE ?2 END, version = version + 1
                  WHERE tenant = ?1 AND version = ?3 RETURNING tenant, label, version"
             };
-            one(connection, sql, params![new.id.as_bytes(), new.label, new.version], tenant)?.ok_or(Error::Skew)
+            one(connection, sql, params![new.id.as_bytes(), new.label, new.version], tenant)?
+                .ok_or(Error::Skew)
         };
         self.writer.write(change).await
     }

@@ -19,7 +19,12 @@ pub(super) fn next_generation(connection: &Connection) -> Result<i64> {
 }
 
 /// Sees to it that a chunk has a row that is not condemned.
-pub(super) fn ensure_chunk(connection: &Connection, tenant: TenantId, chunk: &Hash, length: u32) -> Result<Lease> {
+pub(super) fn ensure_chunk(
+    connection: &Connection,
+    tenant: TenantId,
+    chunk: &Hash,
+    length: u32,
+) -> Result<Lease> {
     let key = params![tenant.as_bytes(), chunk.as_bytes()];
     let sql = "SELECT generation, state FROM chunks WHERE tenant = ? AND chunk = ?";
     let found: Option<(i64, i64)> =
@@ -55,11 +60,13 @@ fn progress(row: &Row<'_>) -> Result<Progress> {
     })
 }
 
-const COLUMNS: &str = "upload, tenant, path, deadline, at, transfers, tail, hash_state, last_from, last_digest, outcome";
+const COLUMNS: &str =
+    "upload, tenant, path, deadline, at, transfers, tail, hash_state, last_from, last_digest, outcome";
 
 /// One that can still go on, or is finished.
 fn find(connection: &Connection, id: UploadId, now: Timestamp) -> Result<Option<Progress>> {
-    let sql = format!("SELECT {COLUMNS} FROM uploads WHERE upload = ? AND (deadline > ? OR outcome IS NOT NULL)");
+    let sql =
+        format!("SELECT {COLUMNS} FROM uploads WHERE upload = ? AND (deadline > ? OR outcome IS NOT NULL)");
     one(connection, &sql, params![id.as_bytes(), now.micros()], progress)
 }
 
@@ -68,13 +75,22 @@ fn open(connection: &Connection, id: UploadId, now: Timestamp) -> Result<Progres
     find(connection, id, now)?.filter(|found| found.upload.outcome.is_none()).ok_or(Error::LeaseLost)
 }
 
-fn lease(connection: &Connection, id: UploadId, chunks: &[(Hash, u32)], now: Timestamp) -> Result<Vec<Lease>> {
+fn lease(
+    connection: &Connection,
+    id: UploadId,
+    chunks: &[(Hash, u32)],
+    now: Timestamp,
+) -> Result<Vec<Lease>> {
     let tenant = open(connection, id, now)?.upload.tenant;
     let sql = "INSERT INTO leases (upload, chunk, tenant, generation) VALUES (?, ?, ?, ?)
                ON CONFLICT (upload, chunk) DO UPDATE SET generation = excluded.generation";
     let lease_one = |(chunk, length): &(Hash, u32)| {
         let lease = ensure_chunk(connection, tenant, chunk, *length)?;
-        change(connection, sql, params![id.as_bytes(), chunk.as_bytes(), tenant.as_bytes(), lease.generation])?;
+        change(
+            connection,
+            sql,
+            params![id.as_bytes(), chunk.as_bytes(), tenant.as_bytes(), lease.generation],
+        )?;
         Ok(lease)
     };
     chunks.iter().map(lease_one).collect()
@@ -107,7 +123,11 @@ fn advance(connection: &Connection, id: UploadId, from: u64, step: &Step, now: T
         }
         let sql = "INSERT INTO pieces (tenant, rope, at, chunk, length) VALUES (?, ?, ?, ?, ?)";
         let (rope, chunk) = (rope_of(id), piece.chunk.as_bytes());
-        change(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), chunk, piece.length])?;
+        change(
+            connection,
+            sql,
+            params![tenant.as_bytes(), rope.as_bytes(), signed(at), chunk, piece.length],
+        )?;
         at += u64::from(piece.length);
     }
     let deadline = step.extend.map_or(upload.deadline, |length| now.after(length).max(upload.deadline));
@@ -127,7 +147,13 @@ fn advance(connection: &Connection, id: UploadId, from: u64, step: &Step, now: T
     Ok(Stepped::Done(beaten))
 }
 
-fn commit(connection: &Connection, id: UploadId, size: u64, file: &NewFile, now: Timestamp) -> Result<Version> {
+fn commit(
+    connection: &Connection,
+    id: UploadId,
+    size: u64,
+    file: &NewFile,
+    now: Timestamp,
+) -> Result<Version> {
     let found = find(connection, id, now)?.ok_or(Error::LeaseLost)?.upload;
     if let Some(version) = found.outcome {
         return Ok(version);
@@ -222,7 +248,8 @@ impl Uploads for Sqlite {
             let sql = "DELETE FROM leases WHERE upload = ?1
                            AND EXISTS (SELECT 1 FROM uploads WHERE upload = ?1 AND outcome IS NULL)";
             change(connection, sql, [id.as_bytes()])?;
-            change(connection, "DELETE FROM uploads WHERE upload = ? AND outcome IS NULL", [id.as_bytes()]).map(drop)
+            change(connection, "DELETE FROM uploads WHERE upload = ? AND outcome IS NULL", [id.as_bytes()])
+                .map(drop)
         };
         self.writer.write(abandon).await
     }

@@ -11,7 +11,8 @@ use crate::vhosts::Vhosts;
 use crate::{Error, Result};
 
 fn vhost(row: &Row<'_>) -> Result<Vhost> {
-    let host = Host::parse(&get::<String>(row, "host")?).map_err(|_| Error::Damaged("the host of a row".into()))?;
+    let host =
+        Host::parse(&get::<String>(row, "host")?).map_err(|_| Error::Damaged("the host of a row".into()))?;
     Ok(Vhost { host, tenant: blob(row, "tenant")? })
 }
 

@@ -61,7 +61,9 @@ where
 /// One failure of a commit for each of the changes in it.
 fn shared(error: &rusqlite::Error) -> Error {
     match error {
-        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()).into(),
+        rusqlite::Error::SqliteFailure(code, text) => {
+            rusqlite::Error::SqliteFailure(*code, text.clone()).into()
+        }
         other => Error::Failed(other.to_string().into()),
     }
 }
