@@ -1,4 +1,4 @@
-//! What every store begins with. Made at each start, as far as it is missing; what an operator took away stays away.
+//! What every store begins with.
 
 use std::time::Duration;
 
@@ -20,30 +20,39 @@ pub(crate) const PUBLIC_SESSION: &str = "public-access-v0";
 /// What lets it read the scratchpad.
 const SCRATCHPAD_GRANT: &str = "<bootstrap>";
 
+/// The version of the anonymous principal while the beginning is being made.
+const UNFINISHED: i64 = 1;
+
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const HELLO: &str = "<!doctype html><meta charset=utf-8><title>Hello World!</title>";
 
 impl Service {
-    /// Makes what is missing of the beginning.
+    /// Makes the beginning of a new store. A start that was cut off is taken up again; once it is all there nothing is
+    /// made anew, so that what an operator took away stays away.
     ///
     /// # Errors
     /// The store's.
     pub async fn bootstrap(&self) -> Result<()> {
-        self.nobody().await?;
+        let nobody = self.nobody().await?;
+        if nobody.version > UNFINISHED {
+            return Ok(());
+        }
         self.scratchpad().await?;
+        let scratchpad =
+            Scope::Location(Location { tenant: TenantId::SCRATCHPAD, pattern: Pattern::everything(), version: None });
+        self.ensure_session(SCRATCHPAD_GRANT, "", Capabilities::READ, scratchpad, 10 * YEAR).await?;
         let caps = Capabilities::READ | Capabilities::DELEGATE;
         let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);
         self.ensure_session(PUBLIC_SESSION, "Default public access", caps, public, 100 * YEAR).await?;
-        let scratchpad = Scope::Location(Location {
-            tenant: TenantId::SCRATCHPAD,
-            pattern: Pattern::everything(),
-            version: None,
-        });
-        self.ensure_session(SCRATCHPAD_GRANT, "", Capabilities::READ, scratchpad, 10 * YEAR).await
+        match self.store.metadata.ensure_principal(&nobody).await {
+            Ok(_) | Err(StoreError::Skew) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    async fn nobody(&self) -> Result<()> {
+    /// Who holds it all. Its second version says that the rest is there too.
+    async fn nobody(&self) -> Result<Principal> {
         let label = "Unauthenticated Principal";
         let principal = Principal {
             id: PrincipalId::UNAUTHENTICATED,
@@ -53,30 +62,28 @@ impl Service {
             email: None,
             email_domain: None,
         };
-        match self.store.metadata.ensure_principal(&principal).await {
-            Ok(_) | Err(StoreError::Skew) => Ok(()),
-            Err(error) => Err(error.into()),
+        match self.store.metadata.find_principal(principal.id).await? {
+            Some(found) => Ok(found),
+            None => Ok(self.store.metadata.ensure_principal(&principal).await?),
         }
     }
 
-    /// The tenant, and together with it the host and a page.
+    /// The tenant, its host and a page.
     async fn scratchpad(&self) -> Result<()> {
+        let metadata = &self.store.metadata;
         let tenant = Tenant { id: TenantId::SCRATCHPAD, label: "Default Scratchpad".into(), version: 0 };
-        match self.store.metadata.ensure_tenant(&tenant).await {
-            Ok(_) => {}
-            Err(StoreError::Skew) => return Ok(()),
+        match metadata.ensure_tenant(&tenant).await {
+            Ok(_) | Err(StoreError::Skew) => {}
             Err(error) => return Err(error.into()),
         }
-        self.store.metadata.ensure_vhost(&Vhost { host: Host::any(), tenant: tenant.id }).await?;
-        let content = Bytes::from_static(HELLO.as_bytes());
-        let page = NewFile {
-            tenant: tenant.id,
-            path: Path::parse_file("/index.html").expect("a clean path"),
-            hash: hash(&content),
-            content_type: String::new(),
-            metadata: Metadata::default(),
-        };
-        self.store.metadata.put_file(&page, content).await?;
+        metadata.ensure_vhost(&Vhost { host: Host::any(), tenant: tenant.id }).await?;
+        let path = Path::parse_file("/index.html").expect("a clean path");
+        if metadata.find_file(tenant.id, &path, None).await?.is_none() {
+            let content = Bytes::from_static(HELLO.as_bytes());
+            let (hash, content_type, metadata_pairs) = (hash(&content), String::new(), Metadata::default());
+            let page = NewFile { tenant: tenant.id, path, hash, content_type, metadata: metadata_pairs };
+            metadata.put_file(&page, content).await?;
+        }
         Ok(())
     }
 
@@ -96,14 +103,13 @@ impl Service {
             id: Some(SessionId::random(self.random.id())),
             principal: Some(nobody),
             capabilities,
-            // The scratchpad may have been deleted and made again: without it there is nothing to grant.
             scope: Some(scope),
             expires_at: Some(self.now().after(life)),
             name: name.into(),
             note: note.into(),
         };
         match self.store.metadata.add_session(&session, Origin::default()).await {
-            Ok(()) | Err(StoreError::Taken(_) | StoreError::Missing("tenant")) => Ok(()),
+            Ok(()) | Err(StoreError::Taken(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

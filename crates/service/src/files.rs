@@ -14,7 +14,8 @@ use cacheroach_api::rule::{FormError, Judge, Ruled, Value};
 use cacheroach_api::{content, tenant};
 use cacheroach_auth::{Link, Purpose, Want};
 use cacheroach_model::{Capabilities, Entry, Goal, Path, TenantId, Timestamp, UploadId, Version};
-use cacheroach_store::files::Listing;
+use cacheroach_store::files::{Listed, Listing};
+use prost::Message as _;
 
 use crate::content::{Content, Opened, Writer};
 use crate::door::Ask;
@@ -24,6 +25,9 @@ use crate::{Caller, Error, Result, Service};
 /// How many files a page of a listing has at most.
 const PAGE: usize = 1000;
 
+/// And how many bytes: clients take messages of 4 MiB.
+const PAGE_SIZE: usize = 3 << 20;
+
 /// A page of a directory.
 pub struct Directory {
     /// In byte order of the names.
@@ -31,9 +35,6 @@ pub struct Directory {
     /// Whether there is more behind them.
     pub more: bool,
 }
-
-/// Whether there was something to delete.
-pub struct Removed(pub bool);
 
 /// Brings the path of one file into its canonical form.
 pub(crate) fn canonical_file(
@@ -55,7 +56,7 @@ fn parse_version(version: i64) -> Result<Option<Version>> {
     }
 }
 
-/// Brings the path of a listing into its canonical form: with a last slash, what is below; without, the file too.
+/// Brings a path into its canonical form that may be a file's or, with a last slash, mean what is below it.
 fn canonical_listing(id: Option<&tenant::Id>, path: &mut String) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
     let goal = Goal::parse(path).map_err(|problem| Error::invalid("path", problem))?;
@@ -72,26 +73,28 @@ impl Ask for files::Delete {
     type Answer = ();
 
     fn canonical(request: &mut DeleteRequest) -> Result<Option<Want>> {
-        canonical_file(request.tenant.as_ref(), &mut request.path, 0)
+        canonical_listing(request.tenant.as_ref(), &mut request.path)
     }
 
     async fn answer(service: &Service, _: &Caller, request: DeleteRequest) -> Result<()> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        service.store.metadata.delete_file(tenant, &path).await?;
+        // With a last slash it is a directory: that is no file, so there is nothing to delete.
+        if !request.path.ends_with('/') {
+            service.store.metadata.delete_file(tenant, &path).await?;
+        }
         Ok(())
     }
 }
 
 impl Ask for contents::Remove {
-    type Answer = Removed;
+    type Answer = ();
 
     fn canonical(request: &mut DeleteRequest) -> Result<Option<Want>> {
         files::Delete::canonical(request)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: DeleteRequest) -> Result<Removed> {
-        let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        Ok(Removed(service.store.metadata.delete_file(tenant, &path).await?))
+    async fn answer(service: &Service, caller: &Caller, request: DeleteRequest) -> Result<()> {
+        files::Delete::answer(service, caller, request).await
     }
 }
 
@@ -114,7 +117,7 @@ impl Ask for files::List {
         let place = [tenant.as_bytes(), path.as_bytes()];
         let (after, as_of) = match &request.cursor {
             Some(cursor) => service.open_cursor(place, cursor)?,
-            None => (None, service.store.metadata.now().await?),
+            None => (None, None),
         };
         // Each half only if it may be read: a scope may be good for the file, or only for what is below it.
         let listing = Listing {
@@ -126,9 +129,33 @@ impl Ask for files::List {
             limit: PAGE,
         };
         let found = service.store.metadata.list_files(&listing).await?;
-        let cursor = found.next.as_ref().map(|last| service.seal_cursor(place, last, as_of));
-        Ok(ListResponse { files: found.files.iter().map(|file| Meta::new(tenant, file)).collect(), cursor })
+        // The following pages show what there is now, even if the clock was set back since some of it was written.
+        let as_of = match as_of {
+            Some(as_of) => as_of,
+            None => {
+                let newest = found.files.iter().map(|file| file.modified_at).max();
+                service.store.metadata.now().await?.max(newest.unwrap_or_default())
+            }
+        };
+        let (files, next) = fit(tenant, found);
+        let cursor = next.map(|last| service.seal_cursor(place, &last, as_of));
+        Ok(ListResponse { files, cursor })
     }
+}
+
+/// As much of a page as clients take in one message, and where the next one goes on.
+fn fit(tenant: TenantId, found: Listed) -> (Vec<Meta>, Option<Path>) {
+    let (mut files, mut next, mut size) = (Vec::with_capacity(found.files.len()), found.next, 0);
+    for file in found.files {
+        let meta = Meta::new(tenant, &file);
+        size += meta.encoded_len();
+        if size > PAGE_SIZE && !files.is_empty() {
+            next = files.last().and_then(|last: &Meta| Path::parse(&last.path).ok());
+            break;
+        }
+        files.push(meta);
+    }
+    (files, next)
 }
 
 /// Cursors are sealed: one listing's is no good for another.
@@ -142,7 +169,7 @@ impl Service {
         Cursor { after: URL_SAFE_NO_PAD.encode(sealed), as_of: Some(timestamp(as_of)) }
     }
 
-    fn open_cursor(&self, place: [&[u8]; 2], cursor: &Cursor) -> Result<(Option<Path>, Timestamp)> {
+    fn open_cursor(&self, place: [&[u8]; 2], cursor: &Cursor) -> Result<(Option<Path>, Option<Timestamp>)> {
         let [tenant, path] = place;
         let wrong = || Error::invalid("cursor", "not one that this listing gave out");
         let as_of = from_timestamp(cursor.as_of.ok_or_else(wrong)?);
@@ -157,7 +184,7 @@ impl Service {
         }
         let after =
             std::str::from_utf8(after).ok().and_then(|after| Path::parse(after).ok()).ok_or_else(wrong)?;
-        Ok((Some(after), as_of))
+        Ok((Some(after), Some(as_of)))
     }
 }
 
@@ -309,4 +336,4 @@ macro_rules! nothing_to_cut {
     )* };
 }
 
-nothing_to_cut!(Directory, Removed, Opened, Writer);
+nothing_to_cut!(Directory, Opened, Writer);

@@ -26,7 +26,7 @@ pub use caller::{Caller, Linked};
 pub use content::{Content, Opened, Writer, Written};
 pub use door::{Ask, AskStream, Stream};
 pub use error::{Error, Result};
-pub use files::{Directory, Removed};
+pub use files::Directory;
 
 /// How the service is set up.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use cacheroach_api::method::principals;
 use cacheroach_api::principal::{
     self, EnsureRequest, EnsureResponse, LoadRequest, WatchRequest, load_request::Kind,
 };
-use cacheroach_model::{Principal, PrincipalId};
+use cacheroach_auth::Want;
+use cacheroach_model::{Capabilities, Principal, PrincipalId};
 
 use crate::door::{Ask, AskStream, Stream, pages};
 use crate::{Caller, Error, Result, Service};
@@ -81,8 +82,10 @@ fn edited(id: PrincipalId, message: principal::Principal) -> Result<Principal> {
 impl Ask for principals::Load {
     type Answer = principal::Principal;
 
-    async fn answer(service: &Service, _: &Caller, request: LoadRequest) -> Result<principal::Principal> {
+    async fn answer(service: &Service, caller: &Caller, request: LoadRequest) -> Result<principal::Principal> {
         let metadata = &service.store.metadata;
+        // Whether there is an address is personal already: it can be asked for by who may see it.
+        let by_address = matches!(request.kind, Some(Kind::Email(_) | Kind::EmailDomain(_)));
         let found = match request.kind {
             None => return Err(Error::invalid("Kind", "by ID, email or email_domain")),
             Some(Kind::Id(id)) => match principal::Id::parse(Some(&id)) {
@@ -94,7 +97,12 @@ impl Ask for principals::Load {
                 metadata.find_principal_by_domain(&domain.to_lowercase()).await?
             }
         };
-        found.as_ref().map(Into::into).ok_or(Error::NotFound("principal"))
+        let found = found.ok_or(Error::NotFound("principal"))?;
+        let own = caller.principal() == Some(found.id);
+        if by_address && !own && !caller.authority().may(Capabilities::PII, &Want::Principal(found.id)) {
+            return Err(Error::NotFound("principal"));
+        }
+        Ok((&found).into())
     }
 }
 

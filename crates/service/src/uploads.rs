@@ -74,11 +74,10 @@ impl Ask for uploads::Transfer {
         let from = u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))?;
         let digest = hash(&data);
         for _ in 0..TRIES {
-            let progress = service.progress(caller, id).await?;
+            let progress = service.progress(caller, id, &state).await?;
             if progress.upload.outcome.is_some() {
                 return Err(Error::State("the upload is committed".into()));
             }
-            service.still_open(&progress.upload)?;
             if progress.upload.offset != from {
                 return service.repeated(&progress, from, digest);
             }
@@ -98,11 +97,10 @@ impl Ask for uploads::Commit {
         let id = service.open(&state)?;
         let metadata = Metadata::parse(request.meta).map_err(|problem| Error::invalid("meta", problem))?;
         for _ in 0..TRIES {
-            let progress = service.progress(caller, id).await?;
+            let progress = service.progress(caller, id, &state).await?;
             if progress.upload.outcome.is_some() {
                 return Ok(CommitResponse {});
             }
-            service.still_open(&progress.upload)?;
             if i64::try_from(progress.upload.offset) != Ok(state.offset) {
                 return Err(Error::State("not the latest state of this upload".into()));
             }
@@ -192,16 +190,16 @@ impl Service {
     }
 
     /// How far an upload has come, for a caller who may write where it goes: a state alone is no authority.
-    async fn progress(&self, caller: &Caller, id: UploadId) -> Result<Progress> {
+    async fn progress(&self, caller: &Caller, id: UploadId, state: &TransferState) -> Result<Progress> {
         let found = self.store.metadata.find_upload(id).await?;
-        let progress = found.ok_or(Error::NotFound("upload"))?;
+        let deadline = state.deadline.map(from_timestamp).unwrap_or_default();
+        let progress = found.ok_or_else(|| match deadline > self.now() {
+            true => Error::NotFound("upload"),
+            false => Error::State(text::BAD_STATE.into()),
+        })?;
         let goal = Goal::File(progress.upload.path.clone());
         caller.must(Capabilities::WRITE, &Want::Path(progress.upload.tenant, goal, None))?;
         Ok(progress)
-    }
-
-    fn still_open(&self, upload: &Upload) -> Result<()> {
-        if upload.deadline > self.now() { Ok(()) } else { Err(Error::State(text::BAD_STATE.into())) }
     }
 
     /// The answer to a transfer that was made before; anything else that is not the next one is refused.
@@ -267,7 +265,7 @@ fn parts(state: &TransferState) -> [Vec<u8>; 5] {
         id(state.id.as_ref().map(|id: &upload::Id| &id.data[..])),
         id(state.tenant_id.as_ref().map(|id: &tenant::Id| &id.data[..])),
         state.offset.to_be_bytes().to_vec(),
-        state.deadline.map(from_timestamp).map(|at| at.micros().to_be_bytes().to_vec()).unwrap_or_default(),
+        state.deadline.map(|at| [at.seconds, at.nanos.into()].map(i64::to_be_bytes).concat()).unwrap_or_default(),
         state.data.clone(),
     ]
 }

@@ -61,8 +61,8 @@ pub struct Listing {
     pub below: Option<Path>,
     /// Only those after this one.
     pub after: Option<Path>,
-    /// As they were then.
-    pub as_of: Timestamp,
+    /// As they were then, in the order of the store's clock; none: as they are.
+    pub as_of: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
 }

@@ -144,9 +144,10 @@ impl Start {
         }
         let dir = &self.store.data_dir;
         make_private_dir(dir)?;
+        // The store first: whoever has it open is alone with the key, too.
+        let store = self.store.open()?;
         let keys = self.store.keys()?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let store = self.store.open()?;
         let settings = cacheroach_service::Settings { upload_timeout: self.store.upload_timeout };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
         service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
@@ -175,10 +176,8 @@ impl StoreFlags {
         };
         let metadata = locate("--connect", &self.connect, Location::Sqlite(self.data_dir.clone()))?;
         let chunks = locate("--chunks", &self.chunks, Location::Disk(self.data_dir.join("chunks")))?;
-        for location in [&metadata, &chunks] {
-            if let Location::Sqlite(dir) | Location::Disk(dir) = location {
-                make_private_dir(dir)?;
-            }
+        if let Location::Sqlite(dir) = &metadata {
+            make_private_dir(dir)?;
         }
         let disk = DiskSettings { concurrency: self.chunk_concurrency.into(), ..DiskSettings::default() };
         cacheroach_store::open(&Settings { metadata, chunks, disk }, Arc::new(SystemClock))
@@ -220,12 +219,19 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Makes a folder and those above it that are missing, and sees to it that they survive the loss of power.
 fn make_private_dir(dir: &Path) -> Result<(), Error> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| Error::because(format!("cannot make the folder {}", dir.display()), e))
+    let make = |dir: &Path| {
+        DirBuilder::new().mode(0o700).create(dir)?;
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    for dir in missing.iter().rev() {
+        make(dir).map_err(|e| Error::because(format!("cannot make the folder {}", dir.display()), e))?;
+    }
+    Ok(())
 }
 
 impl ListenFlags {

@@ -45,7 +45,7 @@ impl Content {
     pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
         let (store, tenant, end) = (self.store.clone(), self.tenant, range.end);
         let chunks = self
-            .pieces(range.start)
+            .pieces(range.start, end)
             .try_take_while(move |piece| std::future::ready(Ok(piece.at < end)))
             .map(move |piece| fetch(store.clone(), tenant, piece))
             .buffered(READ_AHEAD);
@@ -63,8 +63,8 @@ impl Content {
         }))
     }
 
-    /// Pieces in order from the one that holds the byte `from`, a page at a time.
-    fn pieces(&self, from: u64) -> impl futures::Stream<Item = Result<Piece>> + Send + 'static {
+    /// Pieces in order from the one that holds the byte `from` to the one before `end`, a page at a time.
+    fn pieces(&self, from: u64, end: u64) -> impl futures::Stream<Item = Result<Piece>> + Send + 'static {
         let (store, tenant, rope) = (self.store.clone(), self.tenant, self.rope);
         // What was found with the file will do, unless the range begins behind it.
         let covered = self.first.last().map_or(0, |piece| piece.at + u64::from(piece.length));
@@ -82,7 +82,7 @@ impl Content {
                 let Some(last) = page.last() else { return Ok(None) };
                 let next = last.at + u64::from(last.length);
                 // A page that does not lead on would be asked for for ever.
-                let over = next <= from;
+                let over = next <= from || next >= end;
                 Ok::<_, Error>(Some((stream::iter(page.into_iter().map(Ok)), (Vec::new(), next, over))))
             }
         });

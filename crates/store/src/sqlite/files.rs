@@ -77,7 +77,7 @@ fn put(connection: &Connection, new: &NewFile, content: &Bytes, now: Timestamp) 
 
 /// A rope of one chunk, whose bytes stand beside its row: rope and chunk have the same hash.
 fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> Result<RopeId> {
-    let length = u32::try_from(content.len()).map_err(|_| Error::Missing("place for so much"))?;
+    let length = u32::try_from(content.len()).expect("the caller keeps to INLINE_SIZE");
     let lease = ensure_chunk(connection, new.tenant, &new.hash, length)?;
     if lease.needs_bytes {
         let sql = "UPDATE chunks SET state = 1, data = ? WHERE tenant = ? AND chunk = ?";
@@ -103,12 +103,11 @@ fn find(
     let (tenant, path) = (tenant.as_bytes(), path.as_str());
     match version {
         None => {
-            let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path = ?");
+            let sql = select("FROM files WHERE tenant = ? AND path = ?");
             one(connection, &sql, params![tenant, path], file)
         }
         Some(Version(version)) => {
-            let sql = const_format(
-                FILE,
+            let sql = select(
                 "FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL",
             );
             one(connection, &sql, params![tenant, path, version], file)
@@ -116,8 +115,8 @@ fn find(
     }
 }
 
-fn const_format(columns: &str, rest: &str) -> String {
-    format!("SELECT {columns} {rest}")
+fn select(from: &str) -> String {
+    format!("SELECT {FILE} {from}")
 }
 
 fn piece(row: &Row<'_>) -> Result<Piece> {
@@ -156,23 +155,24 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
         let prefix = dir.prefix();
         let after = listing.after.as_ref().map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
         let sql =
-            const_format(FILE, "FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
+            select("FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
         let room = listing.limit.saturating_sub(heads.len());
         let values = params![tenant, after, behind(&prefix), limit(room)];
         heads.extend(all(connection, &sql, values, file)?);
     }
     let next = if heads.len() >= listing.limit { heads.last().map(|head| head.path.clone()) } else { None };
     // Written since: as it was then, if it was there then.
-    let sql = const_format(
-        FILE,
+    let sql = select(
         "FROM versions WHERE tenant = ? AND path = ? AND modified_at <= ? AND deleted_at IS NULL
          ORDER BY version DESC LIMIT 1",
     );
     let as_it_was = |head: File| {
-        if head.modified_at <= listing.as_of {
-            return Ok(Some(head));
+        match listing.as_of {
+            Some(as_of) if head.modified_at > as_of => {
+                one(connection, &sql, params![tenant, head.path.as_str(), as_of.micros()], file)
+            }
+            _ => Ok(Some(head)),
         }
-        one(connection, &sql, params![tenant, head.path.as_str(), listing.as_of.micros()], file)
     };
     let files = heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect::<Result<_>>()?;
     Ok(Listed { files, next })
@@ -194,7 +194,7 @@ fn browse(
         // No path sorts between a name and the same name with the lowest character allowed in a path behind it.
         Some(name) => format!("{prefix}{name}\u{1}"),
     };
-    let sql = const_format(FILE, "FROM files WHERE tenant = ? AND path >= ? AND path < ? ORDER BY path");
+    let sql = select("FROM files WHERE tenant = ? AND path >= ? AND path < ? ORDER BY path");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut entries = Vec::new();
     'seek: while entries.len() < most {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connect;
 use crate::{Error, Result};
@@ -36,19 +36,29 @@ impl Readers {
         let permit = permits.acquire_owned().await.map_err(|closed| Error::Busy(closed.into()))?;
         let idle = Arc::clone(&self.idle);
         let done = tokio::task::spawn_blocking(move || {
-            let mut connection = lock(&idle).pop().expect("there are as many connections as permits");
-            let answer = (|| {
-                let transaction = connection.transaction()?;
-                let answer = query(&transaction)?;
-                transaction.finish()?;
-                Ok(answer)
-            })();
-            lock(&idle).push(connection);
-            // Only now: the next one must find the connection.
-            drop(permit);
-            answer
+            // A permit is given back only after its connection, whatever the query does.
+            let connection = lock(&idle).pop();
+            let mut lent = Lent { connection, idle, _permit: permit };
+            let connection = lent.connection.as_mut().expect("there are as many connections as permits");
+            let transaction = connection.transaction()?;
+            let answer = query(&transaction)?;
+            transaction.finish()?;
+            Ok(answer)
         });
         done.await.map_err(|stopped| Error::Failed(stopped.into()))?
+    }
+}
+
+/// A connection that goes back where it came from.
+struct Lent {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        lock(&self.idle).extend(self.connection.take());
     }
 }
 

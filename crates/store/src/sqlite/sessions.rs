@@ -31,7 +31,7 @@ fn add(connection: &Connection, new: &Session, origin: Origin, now: Timestamp) -
     let (Some(id), Some(principal), Some(expires_at), Some(scope)) =
         (new.id, new.principal, new.expires_at, &new.scope)
     else {
-        return Err(Error::Missing("id, principal, expiry or scope of the session"));
+        return Err(Error::Failed("a session without id, principal, expiry or scope".into()));
     };
     if one(connection, "SELECT 1 FROM principals WHERE principal = ?", [principal.as_bytes()], |_| Ok(()))?
         .is_none()
@@ -148,11 +148,12 @@ impl Sessions for Sqlite {
                 "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,
                      version, issued_at, expires_at, life, not_after, name)
                  SELECT ?2, principal, session, capabilities, is_super, on_principal, tenant, path, version, ?3,
-                     MIN(?3 + life, COALESCE(not_after, ?3 + life)), life, not_after, ?4
+                     MIN(?3 + life, COALESCE(not_after, ?3 + life), ?5), life, not_after, ?4
                  FROM sessions WHERE session = ?1
                  RETURNING {COLUMNS}"
             );
-            one(connection, &add, params![old.as_bytes(), new.as_bytes(), now.micros(), name], session)
+            let latest = Timestamp::MAX.micros();
+            one(connection, &add, params![old.as_bytes(), new.as_bytes(), now.micros(), name, latest], session)
         };
         self.writer.write(renew).await
     }

@@ -167,8 +167,8 @@ fn commit(
     let sql = "SELECT 1 FROM pieces p
                LEFT JOIN leases l ON l.upload = ?1 AND l.chunk = p.chunk
                LEFT JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
-               WHERE p.tenant = ?2 AND p.rope = ?3 AND l.generation IS NOT c.generation
-                   OR p.tenant = ?2 AND p.rope = ?3 AND c.generation IS NULL
+               WHERE p.tenant = ?2 AND p.rope = ?3
+                   AND (c.generation IS NULL OR l.generation IS NOT c.generation)
                LIMIT 1";
     if one(connection, sql, params![upload, tenant, rope.as_bytes()], |_| Ok(()))?.is_some() {
         return Err(Error::LeaseLost);

@@ -1,5 +1,6 @@
 //! The one connection that writes, on a thread of its own. What waits is committed together: one sync serves many.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -39,7 +40,9 @@ where
 {
     fn run(&mut self, connection: &Connection, now: Timestamp) -> bool {
         let Some(change) = self.change.take() else { return false };
-        let answer = change(connection, now);
+        // A change that panics is undone like one that fails: it must not take the others with it, nor the thread.
+        let answer = catch_unwind(AssertUnwindSafe(|| change(connection, now)))
+            .unwrap_or_else(|_| Err(Error::Failed("the change panicked".into())));
         let succeeded = answer.is_ok();
         self.answer = Some(answer);
         succeeded

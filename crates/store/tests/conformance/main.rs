@@ -1,0 +1,138 @@
+//! The definition of an engine: each case holds on each engine. An engine whose server is absent shows as ignored; with
+//! `CACHEROACH_TEST_ALL` set it fails instead.
+
+mod chunks;
+mod durable;
+mod files;
+mod model;
+mod principals;
+mod sessions;
+mod subject;
+mod tenants;
+mod uploads;
+mod vhosts;
+
+use std::env;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use subject::{Subject, Tier};
+
+struct Engine {
+    name: &'static str,
+    /// The environment variable that says where its server is.
+    needs: Option<&'static str>,
+    tier: Tier,
+}
+
+const ENGINES: &[Engine] = &[
+    Engine { name: "sqlite, disk", needs: None, tier: Tier::Disk },
+    Engine { name: "sqlite, memory", needs: None, tier: Tier::Memory },
+];
+
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+struct Case {
+    name: &'static str,
+    run: for<'a> fn(&'a Subject) -> Running<'a>,
+}
+
+macro_rules! cases {
+    ($($file:ident { $($name:ident),* $(,)? })*) => {
+        &[$($(Case {
+            name: concat!(stringify!($file), "::", stringify!($name)),
+            run: |subject| Box::pin($file::$name(subject)),
+        }),*),*]
+    };
+}
+
+/// A case that is not here is dead code, which the build refuses.
+const CASES: &[Case] = cases! {
+    tenants {
+        a_tenant_is_created_once_and_changed_from_its_version,
+        a_tenant_takes_all_that_is_its_own_with_it,
+        tenants_are_listed_by_id_a_page_at_a_time,
+        a84_text_is_data_never_sql,
+    }
+    principals {
+        a_principal_is_created_once_and_changed_from_its_version,
+        what_is_unique_is_named_when_it_is_taken,
+        a_principal_takes_its_sessions_with_it,
+        principals_are_found_and_listed,
+    }
+    sessions {
+        a_session_is_read_as_it_was_added,
+        a_session_ends_and_stays_known,
+        a_name_is_free_again_when_its_session_is_over,
+        grants_are_ones_own_and_those_of_ones_domain,
+        a10_a_session_is_renewed_once_with_all_it_had,
+        a09_a_session_on_a_deleted_tenant_knows_it,
+        a_session_needs_its_principal_and_its_tenant,
+    }
+    vhosts {
+        a_host_is_mapped_mapped_anew_and_let_go,
+        a_host_needs_its_tenant,
+    }
+    files {
+        what_is_put_is_found_and_read,
+        versions_only_grow_and_stay_readable,
+        a_deleted_file_is_gone_in_all_versions_and_comes_back_anew,
+        equal_contents_of_a_tenant_share_a_rope,
+        a_file_needs_its_tenant,
+        s12_names_are_bytes_in_listings,
+        a_directory_shows_what_is_right_in_it,
+        a_listing_is_of_its_time,
+        pieces_are_found_from_any_byte_on,
+    }
+    chunks {
+        what_is_written_is_read_until_it_is_erased,
+        a_place_of_another_tenant_is_damage,
+    }
+    uploads {
+        an_upload_becomes_one_version,
+        f20_committing_again_answers_the_version_made_before,
+        p2_nobody_sees_half_an_upload,
+        f19_a_step_from_elsewhere_is_refused,
+        f18_two_steps_from_one_place_are_one,
+        an_upload_past_its_deadline_is_over,
+        a_commit_needs_every_lease_and_every_chunk,
+        the_loser_of_two_writers_is_told_which_bytes_are_nobodys,
+        one_chunk_may_come_many_times,
+        p7_chunks_of_another_tenant_are_not_there,
+        an_abandoned_upload_leaves_nothing,
+        a39_an_upload_into_a_deleted_tenant_is_over,
+        an_empty_upload_is_an_empty_file,
+        c09_many_at_once_make_as_many_versions,
+    }
+    durable {
+        p1_what_was_answered_is_there_after_a_restart,
+        generations_are_never_used_again_after_a_restart,
+    }
+    model {
+        the_engine_agrees_with_a_simple_model,
+    }
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials = ENGINES.iter().flat_map(|engine| CASES.iter().map(|case| trial(engine, case))).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(engine: &'static Engine, case: &'static Case) -> Trial {
+    let absent = engine.needs.is_some_and(|variable| env::var_os(variable).is_none());
+    let run = move || {
+        if absent {
+            return Err(Failed::from("its server is absent"));
+        }
+        let runtime = tokio::runtime::Runtime::new()?;
+        let subject = Subject::new(engine.tier);
+        subject.open();
+        runtime.block_on((case.run)(&subject));
+        Ok(())
+    };
+    let ignored = absent && env::var_os("CACHEROACH_TEST_ALL").is_none();
+    Trial::test(case.name, run).with_kind(engine.name).with_ignored_flag(ignored)
+}

@@ -1,0 +1,217 @@
+//! What a case gets: an empty store, a clock to shift, and shorthands.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cacheroach_model::{
+    Capabilities, Clock, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId,
+    Tenant, TenantId, Timestamp, UploadId, Version,
+};
+use cacheroach_store::chunks::disk::DiskSettings;
+use cacheroach_store::chunks::{KeptChunk, NewChunk};
+use cacheroach_store::files::{INLINE_SIZE, Kept, NewFile, Piece};
+use cacheroach_store::sessions::Origin;
+use cacheroach_store::uploads::{NewPiece, NewUpload, Step, Stepped};
+use cacheroach_store::{Location as At, Settings, Store};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Tier {
+    Disk,
+    Memory,
+}
+
+pub(crate) struct Subject {
+    tier: Tier,
+    dir: TempDir,
+    clock: Arc<Shifted>,
+    store: Mutex<Option<Store>>,
+    last: AtomicU64,
+}
+
+/// Stands still until it is told to go on.
+struct Shifted(AtomicI64);
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) fn hash(bytes: &[u8]) -> Hash {
+    Hash::new(Sha256::digest(bytes).into())
+}
+
+pub(crate) fn path(text: &str) -> Path {
+    Path::parse_file(text).unwrap()
+}
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+impl Subject {
+    pub(crate) fn new(tier: Tier) -> Self {
+        let clock = Arc::new(Shifted(AtomicI64::new(1_700_000_000_000_000)));
+        Subject { tier, dir: TempDir::new().unwrap(), clock, store: Mutex::new(None), last: AtomicU64::new(0) }
+    }
+
+    /// Opens the store, after closing it if it was open: only what is on disk survives that.
+    pub(crate) fn open(&self) {
+        let mut store = self.store.lock().unwrap();
+        store.take();
+        let chunks = match self.tier {
+            Tier::Disk => At::Disk(self.dir.path().join("chunks")),
+            Tier::Memory => At::Memory,
+        };
+        let settings =
+            Settings { metadata: At::Sqlite(self.dir.path().to_owned()), chunks, disk: DiskSettings::default() };
+        *store = Some(cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap());
+    }
+
+    /// Whether larger chunks survive a restart.
+    pub(crate) fn keeps_chunks(&self) -> bool {
+        matches!(self.tier, Tier::Disk)
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.store.lock().unwrap().clone().unwrap()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Never the same twice, always the same in the next run.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        let mut id = [7; 16];
+        id[8..].copy_from_slice(&self.last.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+        id
+    }
+
+    pub(crate) async fn tenant(&self) -> TenantId {
+        let tenant = Tenant { id: TenantId::new(self.id()), label: "a tenant".into(), version: 0 };
+        self.store().metadata.ensure_tenant(&tenant).await.unwrap().id
+    }
+
+    pub(crate) async fn principal(&self, email: Option<&str>, domain: Option<&str>) -> PrincipalId {
+        let principal = Principal {
+            id: PrincipalId::new(self.id()),
+            label: "a principal".into(),
+            version: 0,
+            claims: Some("{}".into()),
+            email: email.map(Into::into),
+            email_domain: domain.map(Into::into),
+        };
+        self.store().metadata.ensure_principal(&principal).await.unwrap().id
+    }
+
+    pub(crate) fn session(&self, principal: PrincipalId, tenant: TenantId, name: &str) -> Session {
+        Session {
+            id: Some(SessionId::new(self.id())),
+            principal: Some(principal),
+            capabilities: Capabilities::READ | Capabilities::DELEGATE,
+            scope: Some(Scope::Location(Location { tenant, pattern: Pattern::everything(), version: None })),
+            expires_at: Some(self.now().after(HOUR)),
+            name: name.into(),
+            note: "a note".into(),
+        }
+    }
+
+    pub(crate) async fn add_session(&self, principal: PrincipalId, tenant: TenantId, name: &str) -> SessionId {
+        let session = self.session(principal, tenant, name);
+        self.store().metadata.add_session(&session, Origin::default()).await.unwrap();
+        session.id.unwrap()
+    }
+
+    pub(crate) fn file(&self, tenant: TenantId, at: &str, content: &[u8]) -> NewFile {
+        NewFile {
+            tenant,
+            path: path(at),
+            hash: hash(content),
+            content_type: "text/x".into(),
+            metadata: Metadata::default(),
+        }
+    }
+
+    pub(crate) async fn put(&self, tenant: TenantId, at: &str, content: &[u8]) -> Version {
+        let file = self.file(tenant, at, content);
+        self.store().metadata.put_file(&file, Bytes::copy_from_slice(content)).await.unwrap()
+    }
+
+    pub(crate) async fn begin(&self, tenant: TenantId, at: &str) -> UploadId {
+        let new = NewUpload { id: UploadId::new(self.id()), tenant, path: path(at), timeout: HOUR };
+        self.store().metadata.begin_upload(&new).await.unwrap().id
+    }
+
+    /// The steps before an advance: leases, and the bytes where they are needed.
+    pub(crate) async fn keep(&self, tenant: TenantId, upload: UploadId, chunks: &[&[u8]]) -> Vec<NewPiece> {
+        let store = self.store();
+        let names: Vec<_> = chunks.iter().map(|bytes| (hash(bytes), u32::try_from(bytes.len()).unwrap())).collect();
+        let leases = store.metadata.lease_chunks(upload, &names).await.unwrap();
+        let mut pieces = Vec::new();
+        for ((bytes, (chunk, length)), lease) in chunks.iter().zip(names).zip(leases) {
+            let bytes = Bytes::copy_from_slice(bytes);
+            let kept = if bytes.len() <= INLINE_SIZE {
+                Kept::Here(bytes)
+            } else {
+                let new = NewChunk { tenant, hash: chunk, generation: lease.generation, bytes };
+                Kept::At(store.chunks.write(vec![new]).await.unwrap().remove(0))
+            };
+            pieces.push(NewPiece { chunk, length, wrote: lease.needs_bytes.then_some((lease.generation, kept)) });
+        }
+        pieces
+    }
+
+    pub(crate) async fn append(&self, tenant: TenantId, upload: UploadId, from: u64, chunks: &[&[u8]]) -> Stepped {
+        let step = Step { pieces: self.keep(tenant, upload, chunks).await, ..Step::default() };
+        self.store().metadata.advance_upload(upload, from, &step).await.unwrap()
+    }
+
+    /// A whole upload of these chunks.
+    pub(crate) async fn upload(&self, tenant: TenantId, at: &str, chunks: &[&[u8]]) -> Version {
+        let upload = self.begin(tenant, at).await;
+        self.append(tenant, upload, 0, chunks).await;
+        let content = chunks.concat();
+        let file = self.file(tenant, at, &content);
+        self.store().metadata.commit_upload(upload, content.len() as u64, &file).await.unwrap()
+    }
+
+    pub(crate) async fn bytes_of(&self, tenant: TenantId, piece: &Piece) -> Bytes {
+        match &piece.kept {
+            Kept::Here(bytes) => bytes.clone(),
+            Kept::At(place) => {
+                let chunk =
+                    KeptChunk { tenant, hash: piece.chunk, length: piece.length, place: place.clone() };
+                self.store().chunks.read(&chunk).await.unwrap()
+            }
+        }
+    }
+
+    /// The whole content of a file, if there is one, with every piece checked to follow the one before.
+    pub(crate) async fn read(&self, tenant: TenantId, at: &str, version: Option<Version>) -> Option<Vec<u8>> {
+        let (file, mut pieces) = self.store().metadata.open_file(tenant, &path(at), version).await.unwrap()?;
+        let mut content = Vec::new();
+        while !pieces.is_empty() {
+            for piece in &pieces {
+                assert_eq!(piece.at, content.len() as u64, "a hole");
+                let bytes = self.bytes_of(tenant, piece).await;
+                assert_eq!(hash(&bytes), piece.chunk);
+                content.extend_from_slice(&bytes);
+            }
+            if content.len() as u64 >= file.size {
+                break;
+            }
+            let next = content.len() as u64;
+            pieces = self.store().metadata.list_pieces(tenant, file.rope.unwrap(), next).await.unwrap();
+        }
+        assert_eq!(content.len() as u64, file.size);
+        assert_eq!(hash(&content), file.hash);
+        Some(content)
+    }
+}
