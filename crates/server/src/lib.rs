@@ -5,6 +5,7 @@ mod caller;
 mod grpc;
 mod http;
 mod listen;
+mod patience;
 mod route;
 mod site;
 mod status;

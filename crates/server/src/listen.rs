@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::framing::{MAX_LINE, Strict};
+use crate::patience::Patient;
 use crate::route::Router;
 
 /// How connections are served.
@@ -33,6 +34,9 @@ impl Default for Settings {
 
 /// A client that sends no head for so long is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client that takes nothing, or sends nothing of the body it has begun, for so long is let go.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a request head may measure in HTTP/2, and in fields in both.
 const HEAD_SIZE: u32 = 32 * 1024;
@@ -86,7 +90,8 @@ fn spawn(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, gracef
         let router = router.clone();
         async move { Ok::<_, std::convert::Infallible>(router.route(request).await) }
     });
-    let connection = builder().serve_connection(TokioIo::new(Strict::new(stream)), serve).into_owned();
+    let stream = Strict::new(Patient::new(stream, HEAD_TIMEOUT, IDLE));
+    let connection = builder().serve_connection(TokioIo::new(stream), serve).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -1,6 +1,7 @@
 //! Files: over gRPC by message, and for the other front ends with their bodies.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -313,7 +314,8 @@ impl Ask for contents::Write {
 impl Service {
     pub(crate) fn writer(&self, tenant: TenantId, path: Path, content_type: String) -> Writer {
         let id = UploadId::random(self.random.id());
-        Writer::new(self.store.clone(), tenant, path, content_type, id, self.settings.upload_timeout)
+        let (timeout, room) = (self.settings.upload_timeout, Arc::clone(&self.room));
+        Writer::new(self.store.clone(), tenant, path, content_type, id, timeout, room)
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use cacheroach_auth::Keys;
 use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_store::Store;
+use tokio::sync::Semaphore;
 
 pub use caller::{Caller, Linked};
 pub use content::{Content, Opened, Writer, Written};
@@ -33,11 +34,14 @@ pub use files::Directory;
 pub struct Settings {
     /// How long an upload may take, from its beginning over gRPC, from its last progress over HTTP. Default: an hour.
     pub upload_timeout: Duration,
+    /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 4 MiB of memory
+    /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
+    pub large_writes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { upload_timeout: Duration::from_secs(3600) }
+        Settings { upload_timeout: Duration::from_secs(3600), large_writes: 1024 }
     }
 }
 
@@ -48,6 +52,8 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Settings,
+    /// For contents on their way in.
+    room: Arc<Semaphore>,
 }
 
 impl Service {
@@ -60,7 +66,8 @@ impl Service {
         random: Arc<dyn Random>,
         settings: Settings,
     ) -> Self {
-        Service { store, keys, clock, random, settings }
+        let room = Arc::new(Semaphore::new(settings.large_writes));
+        Service { store, keys, clock, random, settings, room }
     }
 
     fn now(&self) -> Timestamp {

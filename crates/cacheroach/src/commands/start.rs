@@ -148,7 +148,8 @@ impl Start {
         let store = self.store.open()?;
         let keys = self.store.keys()?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let settings = cacheroach_service::Settings { upload_timeout: self.store.upload_timeout };
+        let settings =
+            cacheroach_service::Settings { upload_timeout: self.store.upload_timeout, ..Default::default() };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
         service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use ::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use cacheroach_service::Error;
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 
 use super::Body;
@@ -40,9 +41,11 @@ pub(super) fn page(content_type: &'static str, content: String) -> Response<Body
     response
 }
 
+/// Where to is for now, and may hold a token: no cache keeps it.
 pub(super) fn redirect(location: &str) -> Response<Body> {
     let mut response = empty(StatusCode::MOVED_PERMANENTLY);
     set(&mut response, header::LOCATION, location);
+    set(&mut response, header::CACHE_CONTROL, "no-store");
     response
 }
 
@@ -73,7 +76,7 @@ pub(super) fn refuse_with(error: &Error, anonymous: bool) -> Response<Body> {
         (Error::Denied { .. }, true) => StatusCode::UNAUTHORIZED,
         _ => status::http(error),
     };
-    match status {
+    let mut response = match status {
         StatusCode::UNAUTHORIZED => {
             let mut response = empty(status);
             set(&mut response, header::WWW_AUTHENTICATE, "Bearer");
@@ -88,5 +91,18 @@ pub(super) fn refuse_with(error: &Error, anonymous: bool) -> Response<Body> {
         }
         StatusCode::INTERNAL_SERVER_ERROR => text(status, format!("{status}\n")),
         status => text(status, format!("{error}\n")),
+    };
+    // It is for this caller and this moment.
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    response
+}
+
+/// An answer to HEAD: as to GET, but for the body.
+pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
+    let length = response.body().size_hint().exact();
+    let (mut parts, _) = response.into_parts();
+    if let Some(length) = length {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
+    Response::from_parts(parts, empty(StatusCode::OK).into_body())
 }

@@ -1,7 +1,5 @@
 //! Reading files and directories.
 
-use std::time::Duration;
-
 use ::http::{HeaderMap, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use cacheroach_api::content::{BrowseRequest, OpenRequest};
@@ -22,22 +20,21 @@ use crate::caller::query;
 /// Uploaded pages run in an origin of their own, without script: a login cookie may be near.
 const USER_CONTENT: &str = "sandbox";
 
-/// A reader that takes nothing for so long is let go.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
-
 /// GET, HEAD and OPTIONS of a path: a file, or a directory.
 pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Body>> {
     let path = asked.target.path();
     let mut response = match path.strip_suffix('/') {
         Some(file) => directory(service, asked, file).await?,
         None if path.ends_with("/index.html") => {
-            let query = asked.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-            answer::redirect(&format!("./{query}"))
+            redirect(asked, "./")
         }
         None => match open(service, asked, path).await {
             Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await?,
-            Err(Error::NotFound(_)) if is_directory(service, asked, path).await => {
-                answer::redirect(&format!("{}/", last_segment(path)))
+            // A scope may reach what is below a path, and not the path itself.
+            Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_))
+                if is_directory(service, asked, path).await =>
+            {
+                redirect(asked, &format!("{}/", last_segment(path)))
             }
             Err(error) => return Err(error),
         },
@@ -49,6 +46,12 @@ pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Bod
         set(&mut response, header::ALLOW, answer::ALLOWED);
     }
     Ok(response)
+}
+
+/// To a relative reference, with the query, which may hold the token.
+fn redirect(asked: &Asked, location: &str) -> Response<Body> {
+    let query = asked.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    answer::redirect(&format!("{location}{query}"))
 }
 
 /// A relative reference to the last segment: with `./` before it no colon in it can make it a scheme.
@@ -81,7 +84,7 @@ async fn is_directory(service: &Service, asked: &Asked, path: &str) -> bool {
 /// A path with a last slash: a file of that name is elsewhere; then its index page, then what is in it.
 async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
     if !file.is_empty() && open(service, asked, file).await.is_ok() {
-        return Ok(answer::redirect(&format!("../{}", last_segment(file).trim_start_matches("./"))));
+        return Ok(redirect(asked, &format!("../{}", last_segment(file).trim_start_matches("./"))));
     }
     match open(service, asked, &format!("{file}/index.html")).await {
         Ok(opened) => return serve(&asked.parts.method, &asked.parts.headers, opened).await,
@@ -113,15 +116,11 @@ fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
         entries: found.entries.into_iter().map(row).collect(),
         next,
     };
-    let mut response = if wants_json(&asked.parts.headers) {
+    if wants_json(&asked.parts.headers) {
         answer::page("application/json", page.json().to_string())
     } else {
         answer::page("text/html; charset=utf-8", page.html())
-    };
-    if asked.parts.method == Method::HEAD {
-        *response.body_mut() = answer::body("");
     }
-    response
 }
 
 fn row(entry: Entry) -> Row {

@@ -36,7 +36,7 @@ pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Result<Respons
     let mut response = files::serve(&parts.method, &parts.headers, opened).await?;
     // The URL is the credential: it must not travel on, and no shared cache may answer for it.
     set(&mut response, header::REFERRER_POLICY, "no-referrer");
-    set(&mut response, header::CACHE_CONTROL, "private");
+    set(&mut response, header::CACHE_CONTROL, "private, no-cache");
     Ok(response)
 }
 

@@ -53,6 +53,12 @@ impl Http {
     }
 
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        let is_head = request.method() == Method::HEAD;
+        let response = self.answer(request).await;
+        if is_head { answer::without_body(response) } else { response }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if let Some(status) = target::beyond_limits(&parts) {
             return empty(status);

@@ -69,7 +69,6 @@ impl Target {
         if path == self.given {
             return None;
         }
-        // The retrieve endpoint without a name is spelled with a slash.
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         Some(format!("{}{query}", encode(path)))
     }

@@ -7,11 +7,11 @@ use cacheroach_api::method::contents;
 use cacheroach_model::Metadata;
 use cacheroach_service::{Error, Result, Service, Writer};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::answer::{self, set};
-use super::files::IDLE;
 use super::{Asked, Body, media};
+use crate::listen::IDLE;
 
 /// PUT and POST: the body becomes the next version of the path.
 pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Result<Response<Body>> {
@@ -19,13 +19,17 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Res
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Error::invalid("Content-Encoding", "bodies are stored as they are: send them without"));
     }
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Error::invalid("Content-Range", "a file is written as a whole"));
+    }
     let request = WriteRequest {
         tenant: Some(asked.tenant.into()),
         path: asked.target.path().into(),
         content_type: declared_type(headers)?,
     };
     let mut writer = service.call::<contents::Write>(&asked.caller, request).await?;
-    if let Err(error) = receive(&mut writer, body).await {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Err(error) = receive(&mut writer, declared, body).await {
         writer.abandon().await;
         return Err(error);
     }
@@ -50,28 +54,25 @@ fn declared_type(headers: &HeaderMap) -> Result<String> {
 }
 
 /// A body that ends too early is no body.
-async fn receive(writer: &mut Writer, mut body: Incoming) -> Result<()> {
+async fn receive(writer: &mut Writer, declared: Option<u64>, mut body: Incoming) -> Result<()> {
+    let cut_off = || Error::invalid("body", "it ended too early or was malformed");
+    let mut received = 0;
     loop {
         let frame = tokio::time::timeout(IDLE, body.frame()).await;
         let frame = frame.map_err(|_| Error::invalid("body", "nothing came for a minute"))?;
-        let Some(frame) = frame else { return Ok(()) };
-        let frame = frame.map_err(|_| Error::invalid("body", "it ended too early or was malformed"))?;
-        if let Ok(data) = frame.into_data() {
+        let Some(frame) = frame else { break };
+        if let Ok(data) = frame.map_err(|_| cut_off())?.into_data() {
+            received += data.len() as u64;
             writer.write(data).await?;
         }
     }
+    // An HTTP/2 stream that is reset politely looks like one that has ended, but it has not.
+    if body.is_end_stream() && declared.is_none_or(|declared| declared == received) { Ok(()) } else { Err(cut_off()) }
 }
 
 /// DELETE: what is not there is deleted already.
 pub(super) async fn delete(service: &Service, asked: &Asked) -> Result<Response<Body>> {
     let request = DeleteRequest { tenant: Some(asked.tenant.into()), path: asked.target.path().into() };
-    // A directory is not a file, and the top is not one either: nothing to delete.
-    if !request.path.ends_with('/') {
-        service.call::<contents::Remove>(&asked.caller, request).await?;
-        return Ok(answer::empty(StatusCode::OK));
-    }
-    match service.call::<contents::Remove>(&asked.caller, request).await {
-        Ok(_) | Err(Error::Invalid { .. }) => Ok(answer::empty(StatusCode::OK)),
-        Err(error) => Err(error),
-    }
+    service.call::<contents::Remove>(&asked.caller, request).await?;
+    Ok(answer::empty(StatusCode::OK))
 }

@@ -10,17 +10,21 @@ use cacheroach_store::Store;
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::{hash, keep, settle};
 use crate::{Error, Result};
 
-/// How many chunks are hashed and written together; twice as many are in memory at most.
+/// How many chunks are hashed and written together at most; twice as many are in memory at most.
 const GROUP: usize = 4;
 
 /// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
 /// leaves nothing but rows that the purge clears away.
 pub struct Writer {
+    /// How many may hold more than a small content; one that does has a permit.
+    room: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
     store: Store,
     tenant: TenantId,
     path: Path,
@@ -63,8 +67,11 @@ impl Writer {
         content_type: String,
         id: UploadId,
         timeout: Duration,
+        room: Arc<Semaphore>,
     ) -> Self {
         Writer {
+            room,
+            permit: None,
             store,
             tenant,
             path,
@@ -82,14 +89,19 @@ impl Writer {
     /// Takes more bytes. Answers when there is room for more.
     ///
     /// # Errors
-    /// The store's; the content is lost then.
+    /// [`Error::Busy`] when too many large contents are on their way already; the store's. The content is lost then.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        if self.permit.is_none() && self.filling.len() + bytes.len() > INLINE_SIZE {
+            let permit = Arc::clone(&self.room).try_acquire_owned();
+            self.permit = Some(permit.map_err(|_| Error::Busy)?);
+        }
         while !bytes.is_empty() {
             let room = CHUNK_SIZE - self.filling.len();
             self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
             if self.filling.len() == CHUNK_SIZE {
                 self.full.push(mem::take(&mut self.filling).freeze());
-                if self.full.len() == GROUP {
+                // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
+                if self.full.len() == GROUP || self.working.as_ref().is_none_or(JoinHandle::is_finished) {
                     self.store_full().await?;
                 }
             }
