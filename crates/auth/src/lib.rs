@@ -4,10 +4,12 @@
 
 pub mod claims;
 pub mod enforcer;
+pub mod jwt;
 pub mod keys;
 pub mod link;
 
-pub use claims::{Presented, TokenError};
+pub use claims::Presented;
 pub use enforcer::{Authority, Refusal, Want};
+pub use jwt::TokenError;
 pub use keys::{KeyError, Keys, Purpose};
 pub use link::Link;

@@ -7,7 +7,7 @@ use cacheroach_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{TokenError, check_times, decode_any, encode, seconds, time};
+use crate::jwt::{TokenError, check_times, decode_any, encode, seconds, time};
 use crate::keys::Keys;
 
 /// What a signed URL is good for, and by whom.

@@ -8,7 +8,8 @@ use cacheroach_service::{Caller, Error, Result, Service};
 pub(crate) const COOKIE: &str = "authorization";
 
 /// Where a token was found.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Credential {
     /// Nowhere.
     None,

@@ -1,6 +1,7 @@
 //! The front ends: HTTP and gRPC on one port. A handler parses, calls the service and renders; there is no way from here
 //! to the store but through the service's door.
 
+mod body;
 mod caller;
 mod grpc;
 mod http;

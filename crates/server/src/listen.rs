@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::framing::{MAX_LINE, Strict};
-use crate::patience::Patient;
+use crate::patience::{IDLE, Patient};
 use crate::route::Router;
 
 /// How connections are served.
@@ -34,9 +34,6 @@ impl Default for Settings {
 
 /// A client that sends no head for so long is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A client that takes nothing, or sends nothing of the body it has begun, for so long is let go.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// What a request head may measure in HTTP/2, and in fields in both.
 const HEAD_SIZE: u32 = 32 * 1024;

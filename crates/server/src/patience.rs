@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+/// A client that takes nothing, or sends nothing of the body it has begun, for so long is let go.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
 /// After so many bytes it is known which protocol is spoken, and that one watches over the rest of the head.
 const OPENING: usize = 24;
 
@@ -99,8 +102,6 @@ mod tests {
     use super::*;
 
     const BEGIN: Duration = Duration::from_secs(30);
-    const IDLE: Duration = Duration::from_secs(60);
-
     #[tokio::test(start_paused = true)]
     async fn a59_a_peer_that_does_not_begin_is_let_go() {
         for opening in [&b""[..], b"PRI * HTT"] {

@@ -6,8 +6,9 @@ use ::http::{Request, Response, Version, header};
 use cacheroach_service::Service;
 use hyper::body::Incoming;
 
+use crate::body::Body;
 use crate::grpc::Grpc;
-use crate::http::{Body, Http};
+use crate::http::Http;
 
 /// All front ends.
 #[derive(Clone)]

@@ -39,8 +39,11 @@ impl Service {
             return Ok(());
         }
         self.scratchpad().await?;
-        let scratchpad =
-            Scope::Location(Location { tenant: TenantId::SCRATCHPAD, pattern: Pattern::everything(), version: None });
+        let scratchpad = Scope::Location(Location {
+            tenant: TenantId::SCRATCHPAD,
+            pattern: Pattern::everything(),
+            version: None,
+        });
         self.ensure_session(SCRATCHPAD_GRANT, "", Capabilities::READ, scratchpad, 10 * YEAR).await?;
         let caps = Capabilities::READ | Capabilities::DELEGATE;
         let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);

@@ -1,5 +1,6 @@
 //! Who is asking: from credentials to a [`Caller`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use cacheroach_api::content;
@@ -11,13 +12,20 @@ use crate::bootstrap::PUBLIC_SESSION;
 use crate::{Error, Result, Service};
 
 /// Who is asking, with all that decides what it may do. Made anew for each request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Caller {
     session: Session,
     grants: Arc<[Session]>,
     public: Arc<[Session]>,
     vhost_tenant: Option<TenantId>,
     token: Option<Arc<str>>,
+}
+
+/// Without the token, which must not get into a log.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("session", &self.session.id).finish_non_exhaustive()
+    }
 }
 
 /// The bearer of a signed URL, and what it is good for.

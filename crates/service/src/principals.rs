@@ -82,7 +82,11 @@ fn edited(id: PrincipalId, message: principal::Principal) -> Result<Principal> {
 impl Ask for principals::Load {
     type Answer = principal::Principal;
 
-    async fn answer(service: &Service, caller: &Caller, request: LoadRequest) -> Result<principal::Principal> {
+    async fn answer(
+        service: &Service,
+        caller: &Caller,
+        request: LoadRequest,
+    ) -> Result<principal::Principal> {
         let metadata = &service.store.metadata;
         // Whether there is an address is personal already: it can be asked for by who may see it.
         let by_address = matches!(request.kind, Some(Kind::Email(_) | Kind::EmailDomain(_)));

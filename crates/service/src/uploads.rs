@@ -265,7 +265,10 @@ fn parts(state: &TransferState) -> [Vec<u8>; 5] {
         id(state.id.as_ref().map(|id: &upload::Id| &id.data[..])),
         id(state.tenant_id.as_ref().map(|id: &tenant::Id| &id.data[..])),
         state.offset.to_be_bytes().to_vec(),
-        state.deadline.map(|at| [at.seconds, at.nanos.into()].map(i64::to_be_bytes).concat()).unwrap_or_default(),
+        state
+            .deadline
+            .map(|at| [at.seconds, at.nanos.into()].map(i64::to_be_bytes).concat())
+            .unwrap_or_default(),
         state.data.clone(),
     ]
 }

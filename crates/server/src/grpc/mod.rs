@@ -21,7 +21,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
-use crate::http::Body;
+use crate::body::Body;
 use crate::{caller, status};
 
 /// The largest message taken, in bytes.

@@ -8,7 +8,7 @@ use cacheroach_service::Error;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 
-use super::Body;
+use crate::body::Body;
 use crate::status;
 
 /// For pages that this server makes itself: they need nothing but their own style.

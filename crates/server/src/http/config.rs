@@ -9,8 +9,8 @@ use cacheroach_model::Host;
 use cacheroach_service::{Error, Result, Service};
 use serde::Serialize;
 
-use super::Body;
 use super::answer::{self, set};
+use crate::body::Body;
 use crate::caller;
 
 /// The keys of the original, in its order.

@@ -14,7 +14,8 @@ use super::answer::{self, empty, set};
 use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
-use super::{Asked, Body, date, media, target};
+use super::{Asked, date, media, target};
+use crate::body::Body;
 use crate::caller::query;
 
 /// Uploaded pages run in an origin of their own, without script: a login cookie may be near.
@@ -25,9 +26,7 @@ pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Bod
     let path = asked.target.path();
     let mut response = match path.strip_suffix('/') {
         Some(file) => directory(service, asked, file).await?,
-        None if path.ends_with("/index.html") => {
-            redirect(asked, "./")
-        }
+        None if path.ends_with("/index.html") => redirect(asked, "./"),
         None => match open(service, asked, path).await {
             Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await?,
             // A scope may reach what is below a path, and not the path itself.

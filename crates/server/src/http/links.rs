@@ -8,7 +8,8 @@ use cacheroach_model::{Location, Pattern, Scope};
 use cacheroach_service::{Caller, Error, Result, Service};
 
 use super::answer::{self, set};
-use super::{Body, files};
+use super::files;
+use crate::body::Body;
 use crate::caller::Credential;
 
 /// The file that the token is for, whatever name the URL gives it.

@@ -13,22 +13,18 @@ mod range;
 mod target;
 mod write;
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, Response, header};
-use bytes::Bytes;
 use cacheroach_model::TenantId;
 use cacheroach_service::{Caller, Error, Service};
 use hyper::body::Incoming;
 
+use crate::body::Body;
 use crate::{caller, site};
 use answer::{empty, refuse, refuse_with};
 use target::Target;
-
-/// What is sent.
-pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
 /// The HTTP front end.
 pub(crate) struct Http {

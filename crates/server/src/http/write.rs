@@ -10,8 +10,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use super::answer::{self, set};
-use super::{Asked, Body, media};
-use crate::listen::IDLE;
+use super::{Asked, media};
+use crate::body::Body;
+use crate::patience::IDLE;
 
 /// PUT and POST: the body becomes the next version of the path.
 pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Result<Response<Body>> {
@@ -67,7 +68,11 @@ async fn receive(writer: &mut Writer, declared: Option<u64>, mut body: Incoming)
         }
     }
     // An HTTP/2 stream that is reset politely looks like one that has ended, but it has not.
-    if body.is_end_stream() && declared.is_none_or(|declared| declared == received) { Ok(()) } else { Err(cut_off()) }
+    if body.is_end_stream() && declared.is_none_or(|declared| declared == received) {
+        Ok(())
+    } else {
+        Err(cut_off())
+    }
 }
 
 /// DELETE: what is not there is deleted already.

@@ -6,11 +6,11 @@ use cacheroach_model::{Entry, File, Hash, Path, RopeId, TenantId, Timestamp, Upl
 use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
+use super::chunks::{ensure_chunk, next_generation};
 use super::row::{
     FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, path, signed,
 };
 use super::tenants::must_exist;
-use super::uploads::{ensure_chunk, next_generation};
 use crate::chunks::Place;
 use crate::files::{Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece};
 use crate::{Error, Result};
@@ -107,9 +107,8 @@ fn find(
             one(connection, &sql, params![tenant, path], file)
         }
         Some(Version(version)) => {
-            let sql = select(
-                "FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL",
-            );
+            let sql =
+                select("FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL");
             one(connection, &sql, params![tenant, path, version], file)
         }
     }
@@ -154,8 +153,7 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
     if let Some(dir) = &listing.below {
         let prefix = dir.prefix();
         let after = listing.after.as_ref().map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
-        let sql =
-            select("FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
+        let sql = select("FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
         let room = listing.limit.saturating_sub(heads.len());
         let values = params![tenant, after, behind(&prefix), limit(room)];
         heads.extend(all(connection, &sql, values, file)?);
@@ -166,13 +164,11 @@ fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
         "FROM versions WHERE tenant = ? AND path = ? AND modified_at <= ? AND deleted_at IS NULL
          ORDER BY version DESC LIMIT 1",
     );
-    let as_it_was = |head: File| {
-        match listing.as_of {
-            Some(as_of) if head.modified_at > as_of => {
-                one(connection, &sql, params![tenant, head.path.as_str(), as_of.micros()], file)
-            }
-            _ => Ok(Some(head)),
+    let as_it_was = |head: File| match listing.as_of {
+        Some(as_of) if head.modified_at > as_of => {
+            one(connection, &sql, params![tenant, head.path.as_str(), as_of.micros()], file)
         }
+        _ => Ok(Some(head)),
     };
     let files = heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect::<Result<_>>()?;
     Ok(Listed { files, next })

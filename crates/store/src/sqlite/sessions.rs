@@ -153,7 +153,12 @@ impl Sessions for Sqlite {
                  RETURNING {COLUMNS}"
             );
             let latest = Timestamp::MAX.micros();
-            one(connection, &add, params![old.as_bytes(), new.as_bytes(), now.micros(), name, latest], session)
+            one(
+                connection,
+                &add,
+                params![old.as_bytes(), new.as_bytes(), now.micros(), name, latest],
+                session,
+            )
         };
         self.writer.write(renew).await
     }

@@ -12,11 +12,17 @@ use crate::subject::{Subject, hash, path};
 pub(crate) async fn what_is_put_is_found_and_read(subject: &Subject) {
     let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
     let pairs = BTreeMap::from([("k".to_owned(), "v\u{e9}".to_owned())]);
-    let file = NewFile { metadata: Metadata::parse(pairs).unwrap(), ..subject.file(tenant, "/a b/\u{e9}", b"content") };
+    let file = NewFile {
+        metadata: Metadata::parse(pairs).unwrap(),
+        ..subject.file(tenant, "/a b/\u{e9}", b"content")
+    };
     let version = metadata.put_file(&file, "content".into()).await.unwrap();
     let found = metadata.find_file(tenant, &file.path, None).await.unwrap().unwrap();
     assert_eq!((found.version, found.size, found.hash), (version, 7, hash(b"content")));
-    assert_eq!((&found.path, &found.content_type, &found.metadata), (&file.path, &file.content_type, &file.metadata));
+    assert_eq!(
+        (&found.path, &found.content_type, &found.metadata),
+        (&file.path, &file.content_type, &file.metadata)
+    );
     assert_eq!((found.created_at, found.modified_at), (subject.now(), subject.now()));
     assert_eq!(subject.read(tenant, "/a b/\u{e9}", None).await.unwrap(), b"content");
     subject.put(tenant, "/empty", b"").await;
@@ -70,10 +76,18 @@ pub(crate) async fn equal_contents_of_a_tenant_share_a_rope(subject: &Subject) {
 
 pub(crate) async fn a_file_needs_its_tenant(subject: &Subject) {
     let nowhere = subject.file(TenantId::new(subject.id()), "/a", b"a");
-    assert!(matches!(subject.store().metadata.put_file(&nowhere, "a".into()).await, Err(Error::Missing("tenant"))));
+    assert!(matches!(
+        subject.store().metadata.put_file(&nowhere, "a".into()).await,
+        Err(Error::Missing("tenant"))
+    ));
 }
 
-async fn list(subject: &Subject, tenant: TenantId, exactly: Option<&str>, below: Option<&str>) -> Vec<String> {
+async fn list(
+    subject: &Subject,
+    tenant: TenantId,
+    exactly: Option<&str>,
+    below: Option<&str>,
+) -> Vec<String> {
     let mut listing = Listing {
         tenant,
         exactly: exactly.map(path),
@@ -96,14 +110,31 @@ async fn list(subject: &Subject, tenant: TenantId, exactly: Option<&str>, below:
 
 pub(crate) async fn s12_names_are_bytes_in_listings(subject: &Subject) {
     let tenant = subject.tenant().await;
-    let mut names =
-        ["/a", "/a!x", "/a-b", "/a.b", "/a/!", "/a/b", "/a/b/c", "/a/\u{e9}", "/a0", "/a_b", "/aXb", "/a%b", "/A", "/'"];
+    let mut names = [
+        "/a",
+        "/a!x",
+        "/a-b",
+        "/a.b",
+        "/a/!",
+        "/a/b",
+        "/a/b/c",
+        "/a/\u{e9}",
+        "/a0",
+        "/a_b",
+        "/aXb",
+        "/a%b",
+        "/A",
+        "/'",
+    ];
     for name in names {
         subject.put(tenant, name, b"x").await;
     }
     names.sort_unstable();
     assert_eq!(list(subject, tenant, None, Some("/")).await, names);
-    assert_eq!(list(subject, tenant, Some("/a"), Some("/a")).await, ["/a", "/a/!", "/a/b", "/a/b/c", "/a/\u{e9}"]);
+    assert_eq!(
+        list(subject, tenant, Some("/a"), Some("/a")).await,
+        ["/a", "/a/!", "/a/b", "/a/b/c", "/a/\u{e9}"]
+    );
     assert_eq!(list(subject, tenant, None, Some("/a")).await, ["/a/!", "/a/b", "/a/b/c", "/a/\u{e9}"]);
     assert_eq!(list(subject, tenant, Some("/a_b"), Some("/a_b")).await, ["/a_b"]);
     assert_eq!(list(subject, tenant, Some("/a%b"), None).await, ["/a%b"]);
@@ -148,10 +179,14 @@ pub(crate) async fn a_listing_is_of_its_time(subject: &Subject) {
     subject.put(tenant, "/changed", b"newer").await;
     subject.put(tenant, "/new", b"new").await;
     metadata.delete_file(tenant, &path("/deleted")).await.unwrap();
-    let listing = |as_of| Listing { tenant, exactly: None, below: Some(Path::root()), after: None, as_of, limit: 9 };
+    let listing =
+        |as_of| Listing { tenant, exactly: None, below: Some(Path::root()), after: None, as_of, limit: 9 };
     let shown = async |as_of| {
         let page = metadata.list_files(&listing(as_of)).await.unwrap();
-        page.files.iter().map(|file| format!("{} {} {}", file.path, file.version.0, file.size)).collect::<Vec<_>>()
+        page.files
+            .iter()
+            .map(|file| format!("{} {} {}", file.path, file.version.0, file.size))
+            .collect::<Vec<_>>()
     };
     assert_eq!(shown(Some(as_of)).await, ["/changed 1 3", "/kept 1 3"]);
     assert_eq!(shown(None).await, ["/changed 2 5", "/kept 1 3", "/new 1 3"]);
@@ -159,7 +194,8 @@ pub(crate) async fn a_listing_is_of_its_time(subject: &Subject) {
 
 pub(crate) async fn pieces_are_found_from_any_byte_on(subject: &Subject) {
     let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
-    let chunks: Vec<Vec<u8>> = (0..PIECES_PAGE + 3).map(|at| vec![u8::try_from(at).unwrap(); 1 + at % 5]).collect();
+    let chunks: Vec<Vec<u8>> =
+        (0..PIECES_PAGE + 3).map(|at| vec![u8::try_from(at).unwrap(); 1 + at % 5]).collect();
     let slices: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
     subject.upload(tenant, "/a", &slices).await;
     let (file, first) = metadata.open_file(tenant, &path("/a"), None).await.unwrap().unwrap();

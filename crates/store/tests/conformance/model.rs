@@ -56,7 +56,8 @@ impl Model {
     /// Path and version of what was there then and is not deleted since.
     fn list(&self, dir: &str, as_of: Timestamp) -> Vec<(String, i64)> {
         let prefix = format!("{dir}/");
-        let below = self.files.iter().filter(|(at, versions)| at.starts_with(&prefix) && Self::is_live(versions));
+        let below =
+            self.files.iter().filter(|(at, versions)| at.starts_with(&prefix) && Self::is_live(versions));
         below
             .filter_map(|(at, versions)| {
                 let version = versions.iter().rposition(|(time, _, deleted)| *time <= as_of && !deleted)?;
@@ -68,10 +69,11 @@ impl Model {
     fn browse(&self, dir: &str) -> Vec<String> {
         let prefix = format!("{dir}/");
         let live = self.files.iter().filter(|(_, versions)| Self::is_live(versions));
-        let names = live.filter_map(|(at, _)| at.strip_prefix(&prefix)).map(|rest| match rest.split_once('/') {
-            Some((directory, _)) => format!("{directory}/"),
-            None => rest.to_owned(),
-        });
+        let names =
+            live.filter_map(|(at, _)| at.strip_prefix(&prefix)).map(|rest| match rest.split_once('/') {
+                Some((directory, _)) => format!("{directory}/"),
+                None => rest.to_owned(),
+            });
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -98,8 +100,16 @@ pub(crate) async fn the_engine_agrees_with_a_simple_model(subject: &Subject) {
                 }
                 Operation::Check { dir, limit, ago } => {
                     let as_of = times[times.len() - 1 - ago % times.len()];
-                    assert_eq!(list(subject, tenant, dir, *limit, as_of).await, model.list(dir, as_of), "{operation:?}");
-                    assert_eq!(browse(subject, tenant, dir, *limit).await, model.browse(dir), "{operation:?}");
+                    assert_eq!(
+                        list(subject, tenant, dir, *limit, as_of).await,
+                        model.list(dir, as_of),
+                        "{operation:?}"
+                    );
+                    assert_eq!(
+                        browse(subject, tenant, dir, *limit).await,
+                        model.browse(dir),
+                        "{operation:?}"
+                    );
                 }
             }
             times.push(subject.now());
@@ -111,7 +121,13 @@ fn directory(dir: &str) -> Path {
     if dir.is_empty() { Path::root() } else { Path::parse(dir).unwrap() }
 }
 
-async fn list(subject: &Subject, tenant: TenantId, dir: &str, limit: usize, as_of: Timestamp) -> Vec<(String, i64)> {
+async fn list(
+    subject: &Subject,
+    tenant: TenantId,
+    dir: &str,
+    limit: usize,
+    as_of: Timestamp,
+) -> Vec<(String, i64)> {
     let below = Some(directory(dir));
     let mut listing = Listing { tenant, exactly: None, below, after: None, as_of: Some(as_of), limit };
     let mut found = Vec::new();

@@ -23,7 +23,8 @@ pub(crate) async fn a_principal_is_created_once_and_changed_from_its_version(sub
     assert_eq!(stored, Principal { version: 1, ..first.clone() });
     assert!(matches!(metadata.ensure_principal(&first).await, Err(Error::Skew)));
 
-    let silent = Principal { label: "x".into(), claims: None, email: None, email_domain: None, ..stored.clone() };
+    let silent =
+        Principal { label: "x".into(), claims: None, email: None, email_domain: None, ..stored.clone() };
     let kept = metadata.ensure_principal(&silent).await.unwrap();
     assert_eq!(kept, Principal { version: 2, ..stored.clone() });
     assert!(matches!(metadata.ensure_principal(&silent).await, Err(Error::Skew)));
@@ -57,7 +58,8 @@ pub(crate) async fn a_principal_takes_its_sessions_with_it(subject: &Subject) {
     let metadata = subject.store().metadata;
     let (tenant, gone, other) =
         (subject.tenant().await, subject.principal(None, None).await, subject.principal(None, None).await);
-    let (lost, kept) = (subject.add_session(gone, tenant, "").await, subject.add_session(other, tenant, "").await);
+    let (lost, kept) =
+        (subject.add_session(gone, tenant, "").await, subject.add_session(other, tenant, "").await);
     assert!(matches!(metadata.delete_principal(gone, 7).await, Err(Error::Skew)));
     metadata.delete_principal(gone, 1).await.unwrap();
     assert!(matches!(metadata.delete_principal(gone, 1).await, Err(Error::Skew)));

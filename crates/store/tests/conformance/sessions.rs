@@ -83,8 +83,10 @@ pub(crate) async fn a10_a_session_is_renewed_once_with_all_it_had(subject: &Subj
     metadata.add_session(&old, origin).await.unwrap();
     subject.advance(HOUR / 4);
     let (first, second) = (SessionId::new(subject.id()), SessionId::new(subject.id()));
-    let (one, two) =
-        tokio::join!(metadata.renew_session(old.id.unwrap(), first), metadata.renew_session(old.id.unwrap(), second));
+    let (one, two) = tokio::join!(
+        metadata.renew_session(old.id.unwrap(), first),
+        metadata.renew_session(old.id.unwrap(), second)
+    );
     let winners: Vec<Session> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
     let [new] = winners.as_slice() else { panic!("{winners:?}") };
     // As long as the first was given: an hour from now.

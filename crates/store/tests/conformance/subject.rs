@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_model::{
-    Capabilities, Clock, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId,
-    Tenant, TenantId, Timestamp, UploadId, Version,
+    Capabilities, Clock, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session,
+    SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
 use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
@@ -54,7 +54,13 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 impl Subject {
     pub(crate) fn new(tier: Tier) -> Self {
         let clock = Arc::new(Shifted(AtomicI64::new(1_700_000_000_000_000)));
-        Subject { tier, dir: TempDir::new().unwrap(), clock, store: Mutex::new(None), last: AtomicU64::new(0) }
+        Subject {
+            tier,
+            dir: TempDir::new().unwrap(),
+            clock,
+            store: Mutex::new(None),
+            last: AtomicU64::new(0),
+        }
     }
 
     /// Opens the store, after closing it if it was open: only what is on disk survives that.
@@ -65,8 +71,11 @@ impl Subject {
             Tier::Disk => At::Disk(self.dir.path().join("chunks")),
             Tier::Memory => At::Memory,
         };
-        let settings =
-            Settings { metadata: At::Sqlite(self.dir.path().to_owned()), chunks, disk: DiskSettings::default() };
+        let settings = Settings {
+            metadata: At::Sqlite(self.dir.path().to_owned()),
+            chunks,
+            disk: DiskSettings::default(),
+        };
         *store = Some(cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap());
     }
 
@@ -123,7 +132,12 @@ impl Subject {
         }
     }
 
-    pub(crate) async fn add_session(&self, principal: PrincipalId, tenant: TenantId, name: &str) -> SessionId {
+    pub(crate) async fn add_session(
+        &self,
+        principal: PrincipalId,
+        tenant: TenantId,
+        name: &str,
+    ) -> SessionId {
         let session = self.session(principal, tenant, name);
         self.store().metadata.add_session(&session, Origin::default()).await.unwrap();
         session.id.unwrap()
@@ -152,7 +166,8 @@ impl Subject {
     /// The steps before an advance: leases, and the bytes where they are needed.
     pub(crate) async fn keep(&self, tenant: TenantId, upload: UploadId, chunks: &[&[u8]]) -> Vec<NewPiece> {
         let store = self.store();
-        let names: Vec<_> = chunks.iter().map(|bytes| (hash(bytes), u32::try_from(bytes.len()).unwrap())).collect();
+        let names: Vec<_> =
+            chunks.iter().map(|bytes| (hash(bytes), u32::try_from(bytes.len()).unwrap())).collect();
         let leases = store.metadata.lease_chunks(upload, &names).await.unwrap();
         let mut pieces = Vec::new();
         for ((bytes, (chunk, length)), lease) in chunks.iter().zip(names).zip(leases) {
@@ -163,12 +178,22 @@ impl Subject {
                 let new = NewChunk { tenant, hash: chunk, generation: lease.generation, bytes };
                 Kept::At(store.chunks.write(vec![new]).await.unwrap().remove(0))
             };
-            pieces.push(NewPiece { chunk, length, wrote: lease.needs_bytes.then_some((lease.generation, kept)) });
+            pieces.push(NewPiece {
+                chunk,
+                length,
+                wrote: lease.needs_bytes.then_some((lease.generation, kept)),
+            });
         }
         pieces
     }
 
-    pub(crate) async fn append(&self, tenant: TenantId, upload: UploadId, from: u64, chunks: &[&[u8]]) -> Stepped {
+    pub(crate) async fn append(
+        &self,
+        tenant: TenantId,
+        upload: UploadId,
+        from: u64,
+        chunks: &[&[u8]],
+    ) -> Stepped {
         let step = Step { pieces: self.keep(tenant, upload, chunks).await, ..Step::default() };
         self.store().metadata.advance_upload(upload, from, &step).await.unwrap()
     }
@@ -195,7 +220,8 @@ impl Subject {
 
     /// The whole content of a file, if there is one, with every piece checked to follow the one before.
     pub(crate) async fn read(&self, tenant: TenantId, at: &str, version: Option<Version>) -> Option<Vec<u8>> {
-        let (file, mut pieces) = self.store().metadata.open_file(tenant, &path(at), version).await.unwrap()?;
+        let (file, mut pieces) =
+            self.store().metadata.open_file(tenant, &path(at), version).await.unwrap()?;
         let mut content = Vec::new();
         while !pieces.is_empty() {
             for piece in &pieces {

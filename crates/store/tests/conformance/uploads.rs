@@ -66,21 +66,30 @@ pub(crate) async fn f19_a_step_from_elsewhere_is_refused(subject: &Subject) {
     assert_eq!(subject.append(tenant, upload, 1, &[b"gap"]).await, Stepped::Behind);
     assert_eq!(subject.append(tenant, upload, 0, &[b"first"]).await, Stepped::Done(Vec::new()));
     assert_eq!(subject.append(tenant, upload, 0, &[b"again"]).await, Stepped::Behind);
-    let tail = Step { from_tail: 0, tail: "tail".into(), hash_state: vec![1], digest: vec![2], ..Step::default() };
+    let tail =
+        Step { from_tail: 0, tail: "tail".into(), hash_state: vec![1], digest: vec![2], ..Step::default() };
     assert_eq!(metadata.advance_upload(upload, 5, &tail).await.unwrap(), Stepped::Done(Vec::new()));
     assert_eq!(metadata.advance_upload(upload, 9, &tail).await.unwrap(), Stepped::Behind, "another tail");
     let progress = metadata.find_upload(upload).await.unwrap().unwrap();
     assert_eq!((progress.upload.offset, progress.upload.transfers), (9, 2));
-    assert_eq!((&progress.tail[..], progress.hash_state, progress.last_digest), (&b"tail"[..], vec![1], vec![2]));
+    assert_eq!(
+        (&progress.tail[..], progress.hash_state, progress.last_digest),
+        (&b"tail"[..], vec![1], vec![2])
+    );
     assert_eq!((progress.last_from, progress.upload.path), (5, path("/a")));
 }
 
 pub(crate) async fn f18_two_steps_from_one_place_are_one(subject: &Subject) {
     let tenant = subject.tenant().await;
     let upload = subject.begin(tenant, "/a").await;
-    let (one, two) =
-        tokio::join!(subject.append(tenant, upload, 0, &[b"same"]), subject.append(tenant, upload, 0, &[b"same"]));
-    assert!(matches!((&one, &two), (Stepped::Done(_), Stepped::Behind) | (Stepped::Behind, Stepped::Done(_))));
+    let (one, two) = tokio::join!(
+        subject.append(tenant, upload, 0, &[b"same"]),
+        subject.append(tenant, upload, 0, &[b"same"])
+    );
+    assert!(matches!(
+        (&one, &two),
+        (Stepped::Done(_), Stepped::Behind) | (Stepped::Behind, Stepped::Done(_))
+    ));
     let file = subject.file(tenant, "/a", b"same");
     subject.store().metadata.commit_upload(upload, 4, &file).await.unwrap();
     assert_eq!(subject.read(tenant, "/a", None).await.unwrap(), b"same");
