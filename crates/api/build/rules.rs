@@ -252,11 +252,13 @@ fn may(session: &DynamicMessage, of: Option<&MessageDescriptor>) -> Result<Strin
                 format!("Target::Principal({})", reference(&principal)?)
             }
             ("on_location", Value::Message(location)) => {
+                // Where a path is one of all of them (`/*`), a field of that name counts something else.
+                let path = part(&location, "path");
                 let version = of
+                    .filter(|_| chosen(&path).is_some_and(|(kind, _)| kind == "field"))
                     .and_then(|message| message.get_field_by_name("version"))
                     .map_or("None".into(), |field| format!("Some({})", field.number()));
-                let (tenant, path) =
-                    (reference(&part(&location, "tenant_id"))?, reference(&part(&location, "path"))?);
+                let (tenant, path) = (reference(&part(&location, "tenant_id"))?, reference(&path)?);
                 format!("Target::Location {{ tenant: {tenant}, path: {path}, version: {version} }}")
             }
             _ => "Target::Super".into(),

@@ -135,6 +135,25 @@ impl From<&session::Session> for Session {
     }
 }
 
+/// Reads a session where protobuf would: from an object. By itself serde takes a list of its fields, too.
+///
+/// # Errors
+/// What is no session.
+pub fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Session, D::Error> {
+    fn has_list(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Array(_) => true,
+            serde_json::Value::Object(fields) => fields.values().any(has_list),
+            _ => false,
+        }
+    }
+    let value = serde_json::Value::deserialize(from)?;
+    if has_list(&value) {
+        return Err(de::Error::custom("a session has no lists"));
+    }
+    Session::deserialize(value).map_err(de::Error::custom)
+}
+
 /// A scope of two kinds at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TwoScopes;
@@ -245,7 +264,14 @@ mod time {
     ) -> Result<S::Ok, S::Error> {
         let Some(time) = time else { return to.serialize_none() };
         let time = jiff::Timestamp::new(time.seconds, time.nanos).map_err(serde::ser::Error::custom)?;
-        to.collect_str(&time)
+        // A fraction has 3, 6 or 9 digits, if any.
+        let digits = match time.subsec_nanosecond() {
+            0 => 0,
+            nanos if nanos % 1_000_000 == 0 => 3,
+            nanos if nanos % 1_000 == 0 => 6,
+            _ => 9,
+        };
+        to.collect_str(&format_args!("{time:.digits$}"))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
@@ -270,7 +296,7 @@ mod tests {
             r#"{"c":{"read":true,"write":true},"s":{"p":{"data":"Dw8PDw8PDw8PDw8PDw8PDw=="}},"name":"<self>"}"#,
             r#"{"c":{"read":true},"s":{"l":{"p":"/*"}}}"#,
             r#"{"c":{"read":true},"s":{"l":{"p":"/up/big.bin","v":"1"}}}"#,
-            r#"{"ID":{"d":"CgoKCgoKCgoKCgoKCgoKCg=="},"x":"2026-11-22T13:17:31.5Z","note":"n"}"#,
+            r#"{"ID":{"d":"CgoKCgoKCgoKCgoKCgoKCg=="},"x":"2026-11-22T13:17:31.500Z","note":"n"}"#,
         ] {
             let session: Session = serde_json::from_str(text).unwrap();
             let message = session::Session::try_from(session).unwrap();

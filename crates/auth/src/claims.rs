@@ -38,6 +38,7 @@ struct Written<'a> {
 
 #[derive(Deserialize)]
 struct Read {
+    #[serde(deserialize_with = "json::object")]
     msg: json::Session,
     #[serde(default, deserialize_with = "present")]
     aud: Option<Vec<String>>,

@@ -175,7 +175,9 @@ fn a06_a_claim_of_a_wrong_type_is_no_claim() {
         claims.as_object_mut().unwrap().remove(claim);
         assert!(check(&forge(&header(), &claims)).is_err(), "no {claim}");
     }
-    for (claim, value) in [("jti", json!("x")), ("jti", json!("")), ("sub", json!(5)), ("iss", json!(null))] {
+    for (claim, value) in
+        [("jti", json!("x")), ("jti", json!("")), ("sub", json!(5)), ("iss", json!(null)), ("msg", json!([]))]
+    {
         let mut claims = good();
         claims[claim] = value;
         assert!(check(&forge(&header(), &claims)).is_err(), "{claim}");

@@ -14,7 +14,7 @@ use cacheroach_api::method::{contents, files};
 use cacheroach_api::rule::{FormError, Judge, Ruled, Value};
 use cacheroach_api::{content, tenant};
 use cacheroach_auth::{Link, Purpose, Want};
-use cacheroach_model::{Capabilities, Entry, Goal, Path, TenantId, Timestamp, UploadId, Version};
+use cacheroach_model::{Capabilities, Entry, Goal, Path, PathError, TenantId, Timestamp, UploadId, Version};
 use cacheroach_store::files::{Listed, Listing};
 use prost::Message as _;
 
@@ -44,9 +44,16 @@ pub(crate) fn canonical_file(
     version: i64,
 ) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
-    let parsed = Path::parse_file(path).map_err(|problem| Error::invalid("path", problem))?;
+    let parsed = Path::parse_file(path).map_err(bad_path)?;
     *path = parsed.to_string();
     Ok(Some(Want::Path(tenant, Goal::File(parsed), parse_version(version)?)))
+}
+
+fn bad_path(problem: PathError) -> Error {
+    match problem {
+        PathError::TooLong => Error::TooLarge(format!("path: {problem}")),
+        problem => Error::invalid("path", problem),
+    }
 }
 
 fn parse_version(version: i64) -> Result<Option<Version>> {
@@ -60,14 +67,14 @@ fn parse_version(version: i64) -> Result<Option<Version>> {
 /// Brings a path into its canonical form that may be a file's or, with a last slash, mean what is below it.
 fn canonical_listing(id: Option<&tenant::Id>, path: &mut String) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
-    let goal = Goal::parse(path).map_err(|problem| Error::invalid("path", problem))?;
+    let goal = Goal::parse(path).map_err(bad_path)?;
     *path = goal.to_string();
     Ok(Some(Want::Path(tenant, goal, None)))
 }
 
 /// Where a request leads that was checked in its canonical form.
 pub(crate) fn place(id: Option<&tenant::Id>, path: &str) -> Result<(TenantId, Path)> {
-    Ok((named(id, "tenant")?, Path::parse(path).map_err(|problem| Error::invalid("path", problem))?))
+    Ok((named(id, "tenant")?, Path::parse(path).map_err(bad_path)?))
 }
 
 impl Ask for files::Delete {

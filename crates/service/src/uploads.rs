@@ -106,20 +106,28 @@ impl Ask for uploads::Commit {
             }
             let content = Hash::new(resume(&progress.hash_state)?.finalize().into());
             let upload = progress.upload.clone();
-            if !progress.tail.is_empty() && !service.flush(progress).await? {
-                continue;
-            }
             let file = NewFile {
                 tenant: upload.tenant,
                 path: upload.path,
                 hash: content,
                 content_type: String::new(),
-                metadata,
+                metadata: metadata.clone(),
             };
-            service.store.metadata.commit_upload(id, upload.offset, &file).await?;
-            return Ok(CommitResponse {});
+            let commit = async {
+                let flushed = progress.tail.is_empty() || service.flush(progress).await?;
+                if flushed {
+                    service.store.metadata.commit_upload(id, upload.offset, &file).await?;
+                }
+                Ok(flushed)
+            };
+            match commit.await {
+                Ok(true) => return Ok(CommitResponse {}),
+                // Overtaken by another commit, or over: the next look tells which.
+                Ok(false) | Err(Error::State(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Err(Error::Busy)
+        Err(Error::State(text::BAD_STATE.into()))
     }
 }
 

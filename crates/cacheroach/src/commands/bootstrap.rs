@@ -22,6 +22,9 @@ use crate::error::Error;
 
 /// How long the key holder's own token is good for.
 const TOKEN_SECONDS: i64 = 60;
+/// How long a server may take to start, and how often to look whether it has.
+const START_UP: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(100);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Become the superuser of a server whose signing key one has.
@@ -48,7 +51,7 @@ pub(crate) struct Bootstrap {
 
 impl Bootstrap {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
-        let (url, insecure) = server(&self.url()?)?;
+        let (url, insecure) = server(&self.url().await?)?;
         let now = SystemClock.now();
         let mut config = context.config()?;
         (config.host, config.insecure) = (authority(&url)?, insecure);
@@ -74,13 +77,25 @@ impl Bootstrap {
         Ok(())
     }
 
-    fn url(&self) -> Result<String, Error> {
-        let Some(url) = &self.url else {
-            let path = self.data_dir.join(ADDRESS_FILE);
-            let missing = || format!("no URL given, and no server running on {}", self.data_dir.display());
-            return read(&path).map_err(|e| Error::because(missing(), e));
-        };
-        Ok(url.clone())
+    /// What was given, or where the server beside the data directory listens. It may just be starting.
+    async fn url(&self) -> Result<String, Error> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let path = self.data_dir.join(ADDRESS_FILE);
+        let mut tries = START_UP.as_millis() / LOOK.as_millis();
+        loop {
+            match read(&path) {
+                Err(_) if tries > 0 => tries -= 1,
+                Err(e) => {
+                    let missing =
+                        format!("no URL given, and no server running on {}", self.data_dir.display());
+                    return Err(Error::because(missing, e));
+                }
+                Ok(url) => return Ok(url),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn key(&self) -> Result<Vec<u8>, Error> {
@@ -136,8 +151,8 @@ mod tests {
         assert_eq!(decode(1), claims);
     }
 
-    #[test]
-    fn key_and_address_are_found_beside_the_server() {
+    #[tokio::test(start_paused = true)]
+    async fn key_and_address_are_found_beside_the_server() {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Bootstrap {
             url: None,
@@ -146,11 +161,11 @@ mod tests {
             data_dir: dir.path().to_owned(),
             validity: 1,
         };
-        assert!(command.url().is_err());
+        assert!(command.url().await.is_err());
         assert!(command.key().unwrap_err().text().starts_with("supertoken is required"));
         fs::write(dir.path().join(ADDRESS_FILE), "http://127.0.0.1:13013\n").unwrap();
         fs::write(dir.path().join(KEY_FILE), "a2\nV5\n").unwrap();
-        assert_eq!(command.url().unwrap(), "http://127.0.0.1:13013");
+        assert_eq!(command.url().await.unwrap(), "http://127.0.0.1:13013");
         assert_eq!(command.key().unwrap(), b"key");
         command.hmac_key = Some("b3RoZXI=".into());
         assert_eq!(command.key().unwrap(), b"other");

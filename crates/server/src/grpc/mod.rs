@@ -89,7 +89,11 @@ impl Grpc {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
-                .with_service_name("grpc.health.v1.Health")
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // Each version knows of both, so that both list the same.
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+                .include_reflection_service(false)
         };
         let proof = "the descriptors were made by the build";
         routes.add_service(reflection().build_v1().expect(proof));

@@ -9,6 +9,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 
 use crate::body::Body;
+use crate::caller::COOKIE;
 use crate::status;
 
 /// For pages that this server makes itself: they need nothing but their own style.
@@ -65,6 +66,12 @@ pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value
     }
 }
 
+/// Lets the browser forget a token that is none any more.
+pub(super) fn forget_cookie(response: &mut Response<Body>) {
+    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    set(response, header::SET_COOKIE, &gone);
+}
+
 /// An error, to whom it concerns.
 pub(super) fn refuse(error: &Error) -> Response<Body> {
     refuse_with(error, false)
@@ -99,7 +106,8 @@ pub(super) fn refuse_with(error: &Error, anonymous: bool) -> Response<Body> {
 
 /// An answer to HEAD: as to GET, but for the body.
 pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
-    let length = response.body().size_hint().exact();
+    let length =
+        response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NOT_MODIFIED);
     let (mut parts, _) = response.into_parts();
     if let Some(length) = length {
         parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));

@@ -40,7 +40,7 @@ pub(super) async fn download(
     if !is_navigation(&parts.headers) {
         return Err(Error::Denied { text: "only for the address bar", reaches: true });
     }
-    let (caller, _) = caller::of_http(service, parts).await?;
+    let (caller, stale) = caller::of_http(service, parts).await?;
     let tenant = match service.site(&caller, host).await {
         Ok(tenant) => Some(Data { data: STANDARD.encode(tenant.as_bytes()) }),
         Err(Error::NotFound(_)) => None,
@@ -65,6 +65,9 @@ pub(super) async fn download(
     set(&mut response, header::CONTENT_DISPOSITION, "attachment; filename=\"cacheroach.cfg\"");
     set(&mut response, header::CACHE_CONTROL, "no-store");
     set(&mut response, header::REFERRER_POLICY, "no-referrer");
+    if stale {
+        answer::forget_cookie(&mut response);
+    }
     Ok(response)
 }
 

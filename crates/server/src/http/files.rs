@@ -26,7 +26,10 @@ pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Bod
     let path = asked.target.path();
     let mut response = match path.strip_suffix('/') {
         Some(file) => directory(service, asked, file).await?,
-        None if path.ends_with("/index.html") => redirect(asked, "./"),
+        None if path.ends_with("/index.html") => match open(service, asked, path).await {
+            Ok(_) | Err(Error::NotFound(_)) => redirect(asked, "./"),
+            Err(error) => return Err(error),
+        },
         None => match open(service, asked, path).await {
             Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await?,
             // A scope may reach what is below a path, and not the path itself.
@@ -94,9 +97,9 @@ async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Respo
     let limit = query(&asked.parts, "limit").map_or(Ok(0), |limit| limit.parse());
     let limit: i32 = limit.map_err(|_| Error::invalid("limit", "a number"))?;
     let after = query(&asked.parts, "after").unwrap_or_default();
-    let first = after.is_empty();
-    let found = browse(service, asked, asked.target.path(), after, limit).await?;
-    if found.entries.is_empty() && first && !file.is_empty() {
+    let path = asked.target.path();
+    let found = browse(service, asked, path, after, limit).await?;
+    if found.entries.is_empty() && !file.is_empty() && !is_directory(service, asked, path).await {
         return Err(Error::NotFound("directory"));
     }
     Ok(listing(asked, found, limit))
@@ -145,12 +148,23 @@ fn row(entry: Entry) -> Row {
     }
 }
 
-/// Whether JSON is named before HTML.
+/// Whether JSON is wanted more than HTML, or as much and named before it (RFC 9110, 12.5.1).
 fn wants_json(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types =
-        accepted.flat_map(|value| value.split(',')).map(|one| one.split(';').next().unwrap_or("").trim());
-    types.find(|one| matches!(*one, "application/json" | "text/html")) == Some("application/json")
+    let (mut json, mut html) = ((0.0, 0), (0.0, 0));
+    for (at, range) in accepted.flat_map(|value| value.split(',')).enumerate() {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let weight =
+            parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok());
+        let wanted = (weight.unwrap_or(0.0), usize::MAX - at);
+        match essence {
+            "application/json" => json = wanted,
+            "text/html" => html = wanted,
+            _ => {}
+        }
+    }
+    json.0 > 0.0 && json > html
 }
 
 /// The type that was given with the file, else that of its name.

@@ -7,13 +7,21 @@ use cacheroach_api::method::contents;
 use cacheroach_model::{Location, Pattern, Scope};
 use cacheroach_service::{Caller, Error, Result, Service};
 
-use super::answer::{self, set};
+use super::answer::{self, refuse, set};
 use super::files;
 use crate::body::Body;
 use crate::caller::Credential;
 
 /// The file that the token is for, whatever name the URL gives it.
-pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Result<Response<Body>> {
+pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Response<Body> {
+    let mut response = file(service, parts).await.unwrap_or_else(|error| refuse(&error));
+    // The URL is the credential: it must not travel on, and no shared cache may answer for it.
+    set(&mut response, header::REFERRER_POLICY, "no-referrer");
+    set(&mut response, header::CACHE_CONTROL, "private, no-cache");
+    response
+}
+
+async fn file(service: &Service, parts: &Parts) -> Result<Response<Body>> {
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         let mut response = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
         set(&mut response, header::ALLOW, "GET, HEAD, OPTIONS");
@@ -34,11 +42,7 @@ pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Result<Respons
         },
     };
     let opened = service.call::<contents::Open>(&caller, request).await?;
-    let mut response = files::serve(&parts.method, &parts.headers, opened).await?;
-    // The URL is the credential: it must not travel on, and no shared cache may answer for it.
-    set(&mut response, header::REFERRER_POLICY, "no-referrer");
-    set(&mut response, header::CACHE_CONTROL, "private, no-cache");
-    Ok(response)
+    files::serve(&parts.method, &parts.headers, opened).await
 }
 
 fn of_session(caller: &Caller) -> Result<OpenRequest> {

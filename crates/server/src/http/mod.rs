@@ -16,15 +16,15 @@ mod write;
 use std::sync::Arc;
 
 use ::http::request::Parts;
-use ::http::{HeaderValue, Method, Request, Response, header};
-use cacheroach_model::TenantId;
+use ::http::{Method, Request, Response, StatusCode};
+use cacheroach_model::{PathError, TenantId};
 use cacheroach_service::{Caller, Error, Service};
 use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::{caller, site};
 use answer::{empty, refuse, refuse_with};
-use target::Target;
+use target::{Malformed, Target};
 
 /// The HTTP front end.
 pub(crate) struct Http {
@@ -64,7 +64,9 @@ impl Http {
         };
         let target = match Target::of(&parts.uri) {
             Ok(target) => target,
-            Err(problem) => return refuse(&Error::invalid("path", problem)),
+            Err(Malformed::Path(PathError::TooLong)) => return empty(StatusCode::URI_TOO_LONG),
+            Err(Malformed::Path(problem)) => return refuse(&Error::invalid("path", problem)),
+            Err(Malformed::Encoding(problem)) => return refuse(&Error::invalid("path", problem)),
         };
         if let Some(location) = target.elsewhere(parts.uri.query()) {
             return answer::redirect(&location);
@@ -83,14 +85,11 @@ impl Http {
                 self.ask(Asked { parts, target, caller, tenant, host: spelled }, body).await
             }
             // A host without a tenant shows nothing, not even what nothing looks like elsewhere.
-            Err(Error::NotFound(_)) => empty(::http::StatusCode::NOT_FOUND),
+            Err(Error::NotFound(_)) => empty(StatusCode::NOT_FOUND),
             Err(error) => refuse(&error),
         };
         if stale {
-            let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", caller::COOKIE);
-            if let Ok(value) = HeaderValue::from_str(&gone) {
-                response.headers_mut().append(header::SET_COOKIE, value);
-            }
+            answer::forget_cookie(&mut response);
         }
         response
     }
@@ -116,7 +115,7 @@ impl Http {
     ) -> Response<Body> {
         let answer = match route {
             "v0/config" => config::download(&self.service, parts, host, spelled, self.assume_secure).await,
-            _ if route.starts_with("v0/retrieve/") => links::retrieve(&self.service, parts).await,
+            _ if route.starts_with("v0/retrieve/") => Ok(links::retrieve(&self.service, parts).await),
             _ => Err(Error::NotFound("page")),
         };
         answer.unwrap_or_else(|error| refuse(&error))

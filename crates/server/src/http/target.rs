@@ -2,11 +2,11 @@
 
 use ::http::request::Parts;
 use ::http::{HeaderName, StatusCode, Uri};
-use cacheroach_model::Path;
+use cacheroach_model::{Path, PathError};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// What a request line may measure, in bytes, and a head.
-const MAX_TARGET: usize = 8 * 1024;
+const MAX_LINE: usize = 8 * 1024;
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 100;
 
@@ -34,10 +34,20 @@ pub(super) struct Target {
     path: String,
 }
 
+/// Not a path.
+#[derive(Debug)]
+pub(super) enum Malformed {
+    /// It can't be decoded.
+    Encoding(&'static str),
+    /// What was decoded has no canonical form.
+    Path(PathError),
+}
+
 /// The status for a request that is too much before it is anything.
 pub(super) fn beyond_limits(parts: &Parts) -> Option<StatusCode> {
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if target > MAX_TARGET {
+    // Method, target and version, with a space between them.
+    if parts.method.as_str().len() + target + " HTTP/1.1 ".len() > MAX_LINE {
         return Some(StatusCode::URI_TOO_LONG);
     }
     let size: usize =
@@ -47,13 +57,14 @@ pub(super) fn beyond_limits(parts: &Parts) -> Option<StatusCode> {
 }
 
 impl Target {
-    pub(super) fn of(uri: &Uri) -> Result<Self, String> {
+    pub(super) fn of(uri: &Uri) -> Result<Self, Malformed> {
         let given = uri.path();
         if is_badly_escaped(given) {
-            return Err("a percent sign stands before two hexadecimal digits".into());
+            return Err(Malformed::Encoding("a percent sign stands before two hexadecimal digits"));
         }
-        let given = percent_decode_str(given).decode_utf8().map_err(|_| "a path is UTF-8")?.into_owned();
-        let clean = Path::parse(&given).map_err(|problem| problem.to_string())?;
+        let given = percent_decode_str(given).decode_utf8();
+        let given = given.map_err(|_| Malformed::Encoding("a path is UTF-8"))?.into_owned();
+        let clean = Path::parse(&given).map_err(Malformed::Path)?;
         let path = if given.ends_with('/') { clean.prefix() } else { clean.to_string() };
         Ok(Target { given, path })
     }
@@ -91,7 +102,7 @@ fn is_badly_escaped(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Target, String> {
+    fn of(text: &str) -> Result<Target, Malformed> {
         Target::of(&text.parse().unwrap())
     }
 

@@ -1,6 +1,7 @@
 //! Writing and deleting files.
 
-use ::http::{HeaderMap, Response, StatusCode, header};
+use ::http::request::Parts;
+use ::http::{HeaderMap, Response, StatusCode, Version, header};
 use cacheroach_api::content::WriteRequest;
 use cacheroach_api::file::DeleteRequest;
 use cacheroach_api::method::contents;
@@ -29,8 +30,7 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Res
         content_type: declared_type(headers)?,
     };
     let mut writer = service.call::<contents::Write>(&asked.caller, request).await?;
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if let Err(error) = receive(&mut writer, declared, body).await {
+    if let Err(error) = receive(&mut writer, &asked.parts, body).await {
         writer.abandon().await;
         return Err(error);
     }
@@ -55,7 +55,7 @@ fn declared_type(headers: &HeaderMap) -> Result<String> {
 }
 
 /// A body that ends too early is no body.
-async fn receive(writer: &mut Writer, declared: Option<u64>, mut body: Incoming) -> Result<()> {
+async fn receive(writer: &mut Writer, parts: &Parts, mut body: Incoming) -> Result<()> {
     let cut_off = || Error::invalid("body", "it ended too early or was malformed");
     let mut received = 0;
     loop {
@@ -67,12 +67,12 @@ async fn receive(writer: &mut Writer, declared: Option<u64>, mut body: Incoming)
             writer.write(data).await?;
         }
     }
-    // An HTTP/2 stream that is reset politely looks like one that has ended, but it has not.
-    if body.is_end_stream() && declared.is_none_or(|declared| declared == received) {
-        Ok(())
-    } else {
-        Err(cut_off())
-    }
+    // An HTTP/2 stream that is reset politely (NO_ERROR) looks like one that has ended, but it has not. Only HTTP/2 can
+    // tell; HTTP/1 has failed before.
+    let ended = parts.version != Version::HTTP_2 || body.is_end_stream();
+    let declared =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if ended && declared.is_none_or(|declared: u64| declared == received) { Ok(()) } else { Err(cut_off()) }
 }
 
 /// DELETE: what is not there is deleted already.

@@ -3,7 +3,7 @@
 use clap::Args;
 use futures::TryStreamExt as _;
 
-use super::Site;
+use super::{Site, absolute};
 use crate::commands::Context;
 use crate::error::Error;
 use crate::output::{Cell, Format, Table, line, printable};
@@ -28,7 +28,7 @@ impl Ls {
         }
         let mut table = Table::new(context.format, &["Path", "Size", "Version", "CTime", "MTime"]);
         for path in self.paths {
-            let mut found = std::pin::pin!(site.list(path));
+            let mut found = std::pin::pin!(site.list(absolute(&path)));
             while let Some(file) = found.try_next().await? {
                 let [created, modified] =
                     [file.created_at, file.modified_at].map(|time| Cell::time(time.as_ref(), TIME));
@@ -40,7 +40,7 @@ impl Ls {
 
     async fn names(self, site: &Site) -> Result<(), Error> {
         for path in self.paths {
-            let mut found = std::pin::pin!(site.list(path));
+            let mut found = std::pin::pin!(site.list(absolute(&path)));
             while let Some(file) = found.try_next().await? {
                 line(&printable(&file.path))?;
             }

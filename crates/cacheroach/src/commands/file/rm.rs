@@ -3,7 +3,7 @@
 use cacheroach_api::file::DeleteRequest;
 use clap::Args;
 
-use super::{Site, Tally};
+use super::{Site, Tally, absolute};
 use crate::commands::Context;
 use crate::error::Error;
 use crate::output::Table;
@@ -22,7 +22,7 @@ impl Rm {
         let mut table = Table::new(context.format, &["Path", "Status"]);
         let mut tally = Tally::default();
         for path in self.paths {
-            let request = DeleteRequest { tenant: Some(site.tenant.into()), path: path.clone() };
+            let request = DeleteRequest { tenant: Some(site.tenant.into()), path: absolute(&path) };
             let outcome = insist(|| {
                 let (mut files, request) = (site.client.files(), request.clone());
                 async move { files.delete(request).await }

@@ -1,0 +1,149 @@
+//! How each request of the table is made.
+
+use cacheroach_api::{file, principal, session, tenant, token, upload, vhost};
+use cacheroach_model::Capabilities;
+use tonic::{Code, Response, Status};
+
+use crate::Side;
+use crate::support::{HOUR, Server, on_tenant};
+
+/// Makes a request about one side and answers what became of it, in the words of the table.
+pub(crate) async fn make(server: &Server, request: &str, token: &str, side: &Side) -> String {
+    match request.strip_prefix("cacheroach.") {
+        Some(method) => {
+            let (_, method) = method.split_once('.').unwrap();
+            match grpc(server, method, token, side).await {
+                Ok(()) => "ok".into(),
+                Err(status) => of_code(&status),
+            }
+        }
+        None => {
+            let (method, path) = request.split_once(' ').unwrap();
+            server.http_as(token, method, path, &side.host).await.status.as_str().to_owned()
+        }
+    }
+}
+
+fn of_code(status: &Status) -> String {
+    match status.code() {
+        Code::Unauthenticated => "U".into(),
+        Code::PermissionDenied => "D".into(),
+        Code::NotFound => "N".into(),
+        Code::Unimplemented => "X".into(),
+        code => format!("{code:?} ({})", status.message()),
+    }
+}
+
+fn done<T>(_: Response<T>) {}
+
+async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result<(), Status> {
+    let tenant: Option<tenant::Id> = Some(side.tenant.into());
+    let principal: Option<principal::Id> = Some(side.principal.into());
+    let path = "/dir/file".to_owned();
+    match method {
+        "Diags/Echo" => server.diags(token).echo(()).await.map(done),
+        "Files/Delete" => server.files(token).delete(file::DeleteRequest { tenant, path }).await.map(done),
+        "Files/List" => {
+            let request = file::ListRequest { tenant, path: "/".into(), cursor: None };
+            server.files(token).list(request).await.map(done)
+        }
+        "Files/Retrieve" => {
+            let request = file::RetrievalRequest { tenant, path, ..Default::default() };
+            server.files(token).retrieve(request).await.map(done)
+        }
+        "Principals/Ensure" => {
+            let changed = principal::Principal { id: principal, version: 1, ..Default::default() };
+            let request = principal::EnsureRequest { principal: Some(changed), delete: false };
+            server.principals(token).ensure(request).await.map(done)
+        }
+        "Principals/List" => server.principals(token).list(()).await.map(done),
+        "Principals/Load" => {
+            let request = principal::LoadRequest { kind: principal.map(principal::load_request::Kind::Id) };
+            server.principals(token).load(request).await.map(done)
+        }
+        "Principals/Watch" => {
+            let duration = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+            let request = principal::WatchRequest { principal, duration };
+            server.principals(token).watch(request).await.map(done)
+        }
+        "Tenants/Ensure" => {
+            let changed = tenant::Tenant { id: tenant, label: "changed".into(), version: 1 };
+            let request = tenant::EnsureRequest { tenant: Some(changed), delete: false };
+            server.tenants(token).ensure(request).await.map(done)
+        }
+        "Tenants/Get" => server.tenants(token).get(tenant::GetRequest { id: tenant }).await.map(done),
+        "Tenants/List" => server.tenants(token).list(()).await.map(done),
+        "VHosts/Ensure" => {
+            let vhost = vhost::VHost { vhost: format!("new.{}", side.host), tenant_id: tenant };
+            let request = vhost::EnsureRequest { vhost: Some(vhost), delete: false };
+            server.vhosts(token).ensure(request).await.map(done)
+        }
+        "VHosts/List" => server.vhosts(token).list(()).await.map(done),
+        _ if method.starts_with("Tokens/") => tokens(server, method, token, side).await,
+        _ => uploads(server, method, token, side).await,
+    }
+}
+
+async fn tokens(server: &Server, method: &str, token: &str, side: &Side) -> Result<(), Status> {
+    // Another session of the principal that the request is about.
+    let template = on_tenant(side.principal, Capabilities::READ, side.tenant, "/dir/*").living(HOUR);
+    let mut client = server.tokens(token);
+    match method {
+        "Tokens/Current" => client.current(()).await.map(done),
+        "Tokens/Issue" => {
+            // For whoever asks: what is asked for is on the side's tenant.
+            let template = session::Session { principal_id: None, ..template.message(server.now()) };
+            client.issue(token::IssueRequest { template: Some(template) }).await.map(done)
+        }
+        "Tokens/Find" => client.find(session::Scope::default()).await.map(done),
+        "Tokens/Load" => {
+            let (kept, _) = server.issue_session(&template).await;
+            let request = token::LoadRequest { kind: kept.id.map(token::load_request::Kind::Id) };
+            client.load(request).await.map(done)
+        }
+        "Tokens/Invalidate" => {
+            let (kept, _) = server.issue_session(&template).await;
+            let request = token::InvalidateRequest { kind: kept.id.map(token::invalidate_request::Kind::Id) };
+            client.invalidate(request).await.map(done)
+        }
+        "Tokens/Refresh" => client.refresh(()).await.map(done),
+        "Tokens/Validate" => {
+            let jwt = server.issue(&template).await;
+            client.validate(token::Token { jwt }).await.map(done)
+        }
+        _ => panic!("how is {method} called?"),
+    }
+}
+
+async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Result<(), Status> {
+    let begin =
+        upload::BeginRequest { tenant: Some(side.tenant.into()), path: "/dir/new".into(), committed: None };
+    let mut client = server.uploads(token);
+    match method {
+        "Uploads/Begin" => client.begin(begin).await.map(done),
+        "Uploads/Fetch" => {
+            let request = upload::FetchRequest {
+                tenant: begin.tenant,
+                path: begin.path,
+                remote_url: "http://files.example/".into(),
+                ..Default::default()
+            };
+            client.fetch(request).await.map(done)
+        }
+        "Uploads/Transfer" => {
+            let state = begun(server, begin).await;
+            client.transfer(upload::TransferRequest { state, data: b"data".into() }).await.map(done)
+        }
+        "Uploads/Commit" => {
+            let state = begun(server, begin).await;
+            let request = upload::CommitRequest { state, ..Default::default() };
+            client.commit(request).await.map(done)
+        }
+        _ => panic!("how is {method} called?"),
+    }
+}
+
+/// The state of an upload that somebody else began and gave away.
+async fn begun(server: &Server, begin: upload::BeginRequest) -> Option<upload::TransferState> {
+    server.uploads(&server.super_token()).begin(begin).await.unwrap().into_inner().state
+}

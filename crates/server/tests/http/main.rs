@@ -1,0 +1,21 @@
+//! HTTP, in process and over real sockets: file by topic.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod reopened;
+mod site;
+mod wire;
+
+mod conditions;
+mod config;
+mod credentials;
+mod directories;
+mod files;
+mod hosts;
+mod links;
+mod ranges;
+mod transport;
+mod writes;
