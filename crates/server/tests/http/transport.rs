@@ -253,8 +253,9 @@ async fn with_line(server: &Server, length: usize) -> u16 {
 #[tokio::test]
 async fn a60_a_request_line_has_at_most_8_kib() {
     let server = Server::start().await;
+    // Beyond what is read of a head at all, it is the head that is too large.
     for (length, status) in
-        [(8000, 200), (8192, 200), (8193, 414), (9000, 414), (65_536, 414), (1 << 20, 414)]
+        [(8000, 200), (8192, 200), (8193, 414), (9000, 414), (65_536, 414), (1 << 20, 431)]
     {
         assert_eq!(with_line(&server, length).await, status, "{length}");
     }
