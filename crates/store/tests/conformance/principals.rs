@@ -76,7 +76,7 @@ pub(crate) async fn principals_are_found_and_listed(subject: &Subject) {
     assert_eq!(metadata.find_principal_by_domain("one.example").await.unwrap(), Some(first.clone()));
     assert_eq!(metadata.find_principal_by_domain("example").await.unwrap(), None);
     let page = metadata.list_principals(None, 1).await.unwrap();
-    assert_eq!(page, [first.clone()]);
+    assert_eq!(page, std::slice::from_ref(&first));
     let rest = metadata.list_principals(Some(first.id), 9).await.unwrap();
     assert_eq!(rest.iter().map(|principal| principal.id).collect::<Vec<_>>(), [second]);
 }
