@@ -167,6 +167,20 @@ mod tests {
         assert!(!keys.verify(Purpose::Cursor, &[b"ab", b""], &signature));
     }
 
+    /// That it takes the same time is the library's promise; that all of the signature counts is ours.
+    #[test]
+    fn a16_a_signature_is_compared_as_a_whole() {
+        let keys = Keys::parse(&[key(1)]).unwrap();
+        let signature = keys.sign(Purpose::Cursor, &[b"x"]);
+        for at in 0..signature.len() {
+            let mut wrong = signature.clone();
+            wrong[at] ^= 1;
+            assert!(!keys.verify(Purpose::Cursor, &[b"x"], &wrong), "byte {at}");
+            assert!(!keys.verify(Purpose::Cursor, &[b"x"], &signature[..at]), "the first {at}");
+        }
+        assert!(!keys.verify(Purpose::Cursor, &[b"x"], &[&signature[..], &[0]].concat()));
+    }
+
     #[test]
     fn a12_keys_rotate_and_bad_ones_are_refused() {
         let old = Keys::parse(&[key(1)]).unwrap();

@@ -280,3 +280,42 @@ fn parts(state: &TransferState) -> [Vec<u8>; 5] {
         state.data.clone(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// However a content is cut into calls, it becomes the same chunks and the same hash.
+        #[test]
+        fn calls_of_any_size_make_the_same_chunks(cuts in prop::collection::vec(1..2 * CHUNK_SIZE + 3, 1..6)) {
+            let size = cuts.iter().sum::<usize>();
+            let content: Bytes = (0..size).map(|at| (at * at % 251) as u8).collect();
+            let (mut rest, mut tail, mut state, mut chunks) = (content.clone(), Bytes::new(), Vec::new(), Vec::new());
+            for cut in cuts {
+                let data = rest.split_to(cut);
+                let mut whole = resume(&state).unwrap();
+                whole.update(&data);
+                state = whole.serialize().to_vec();
+                let (full, new_tail) = split(&tail, &data);
+                chunks.extend(full);
+                tail = new_tail;
+            }
+            prop_assert!(chunks.iter().all(|chunk| chunk.len() == CHUNK_SIZE) && tail.len() < CHUNK_SIZE);
+            chunks.push(tail);
+            prop_assert_eq!(chunks.concat(), &content[..]);
+            prop_assert_eq!(Hash::new(resume(&state).unwrap().finalize().into()), hash(&content));
+        }
+    }
+
+    #[test]
+    fn a_half_done_hash_that_is_none_is_damage() {
+        for state in [&[1][..], &[0; 104], &[255; 105]] {
+            assert!(matches!(resume(state), Err(Error::Damaged)), "{} bytes", state.len());
+        }
+    }
+}

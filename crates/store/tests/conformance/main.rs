@@ -1,7 +1,10 @@
 //! The definition of an engine: each case holds on each engine. An engine whose server is absent shows as ignored; with
 //! `CACHEROACH_TEST_ALL` set it fails instead.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails; clippy sees none in a harness of its own")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on fails; clippy sees none in a harness of its own"
+)]
 
 mod chunks;
 mod durable;
