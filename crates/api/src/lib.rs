@@ -63,6 +63,4 @@ pub mod text {
     pub const NO_DATA: &str = "no data in request";
     /// A transfer above the announced size.
     pub const REDUCE_CHUNK: &str = "reduce chunk size";
-    /// An upload that is not, or no longer, known.
-    pub const UPLOAD_NOT_FOUND: &str = "upload not found";
 }

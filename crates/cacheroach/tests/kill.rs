@@ -119,7 +119,10 @@ impl Rounds {
 
     fn goes_on(&self, process: &mut Process, stdout: &str) {
         let status = process.wait(PATIENCE);
-        assert!(status.success(), "the client goes on: {stdout}{}", self.home.read("errors"));
+        let errors = self.home.read("errors");
+        // Killed before the client had reached it even once, the server was simply not there.
+        let never_met = errors.contains("cannot connect");
+        assert!(status.success() || never_met, "the client goes on: {stdout}{errors}");
     }
 
     /// The same command once more ends well, with all of it there.

@@ -3,22 +3,20 @@
 use std::collections::HashMap;
 
 use cacheroach_api::diag::DiagResponse;
+use cacheroach_api::diag::diag_response::Meta;
 use cacheroach_api::method::diags;
 
 use crate::door::Ask;
-use crate::{Caller, Result, Service};
+use crate::{Caller, Machine, Result, Service};
 
 impl Ask for diags::Echo {
     type Answer = DiagResponse;
 
     /// What came with the call is for the front end to add, which alone has seen it.
-    async fn answer(_: &Service, _: &Caller, (): ()) -> Result<DiagResponse> {
-        // Names only: there are secrets among the values.
-        let environment: HashMap<_, _> = std::env::vars_os()
-            .map(|(name, _)| (name.to_string_lossy().into_owned(), Default::default()))
-            .collect();
-        let hostname =
-            std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-        Ok(DiagResponse { hostname, environment, ..Default::default() })
+    async fn answer(service: &Service, _: &Caller, (): ()) -> Result<DiagResponse> {
+        let Machine { name, environment } = &service.settings.machine;
+        let environment: HashMap<_, _> =
+            environment.iter().map(|name| (name.clone(), Meta::default())).collect();
+        Ok(DiagResponse { hostname: name.clone(), environment, ..Default::default() })
     }
 }

@@ -34,14 +34,29 @@ pub use files::Directory;
 pub struct Settings {
     /// How long an upload may take, from its beginning over gRPC, from its last progress over HTTP. Default: an hour.
     pub upload_timeout: Duration,
+    /// Where it runs, for [`Diags.Echo`](cacheroach_api::method::diags::Echo). Default: nothing is told.
+    pub machine: Machine,
     /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 4 MiB of memory
     /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
     pub large_writes: usize,
 }
 
+/// What a superuser may be told of the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Its name.
+    pub name: String,
+    /// The names of the environment variables. There are secrets among the values.
+    pub environment: Vec<String>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Settings { upload_timeout: Duration::from_secs(3600), large_writes: 1024 }
+        Settings {
+            upload_timeout: Duration::from_secs(3600),
+            machine: Machine::default(),
+            large_writes: 1024,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ fn want(scope: &Scope) -> Want {
     }
 }
 
-/// A session as others see it: the note is its issuer's.
+/// A session as its holder is shown it: the note was left out by the original, too.
 fn shown(session: &Session) -> session::Session {
     let mut message = session::Session::from(session);
     message.note.clear();

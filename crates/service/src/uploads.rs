@@ -16,7 +16,7 @@ use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::content::{hash, keep, settle};
+use crate::content::{discard, hash, keep};
 use crate::door::Ask;
 use crate::files::{canonical_file, place};
 use crate::{Caller, Error, Result, Service};
@@ -261,7 +261,7 @@ impl Service {
         let stepped = self.store.metadata.advance_upload(upload.id, upload.offset, step).await?;
         // Overtaken, all that was written is for nothing, unless the winner wrote the very same.
         let Stepped::Done(beaten) = stepped else { return Ok(false) };
-        settle(&self.store, upload.tenant, &step.pieces, &beaten).await;
+        discard(&self.store, upload.tenant, &step.pieces, &beaten).await;
         Ok(true)
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use super::Context;
+use super::beside::Beside;
 use crate::client::{Client, authority, server};
 use crate::error::Error;
 use crate::{ids, output};
@@ -36,10 +37,13 @@ enum Command {
 struct Set {
     /// The server, as `https://TOKEN@host:port/`. Other programs can see the arguments: rather leave TOKEN@ away and give
     /// --token-file, or write @FILE for the whole URL.
-    url: String,
-    /// Read the token from a file, or from standard input if it is `-`.
+    #[arg(required_unless_present = "token_file")]
+    url: Option<String>,
+    /// Read the token from a file, or from standard input if it is `-`. Then the URL may be left away beside a server.
     #[arg(long, value_name = "FILE")]
     token_file: Option<String>,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 impl Auth {
@@ -71,7 +75,11 @@ async fn invalidate(config: &crate::config::Config) -> Result<(), Error> {
 
 impl Set {
     async fn run(self, context: &Context) -> Result<(), Error> {
-        let (url, insecure) = server(&self.url)?;
+        let url = match self.url {
+            Some(url) => url,
+            None => self.beside.address().await?,
+        };
+        let (url, insecure) = server(&url)?;
         let mut config = context.config()?;
         config.token = match self.token_file {
             Some(file) => read_token(&file)?,

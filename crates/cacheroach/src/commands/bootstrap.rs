@@ -1,7 +1,6 @@
 //! `bootstrap`: from the server's key to a superuser's session.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,8 +12,8 @@ use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::Context;
+use super::beside::{Beside, read};
 use super::session::issue;
-use super::start::{ADDRESS_FILE, DATA_DIR, KEY_FILE};
 use crate::client::{Client, authority, server};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -22,9 +21,6 @@ use crate::error::Error;
 
 /// How long the key holder's own token is good for.
 const TOKEN_SECONDS: i64 = 60;
-/// How long a server may take to start, and how often to look whether it has.
-const START_UP: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(100);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Become the superuser of a server whose signing key one has.
@@ -41,9 +37,8 @@ pub(crate) struct Bootstrap {
     /// A file that holds the server's signing key.
     #[arg(long, value_name = "FILE", conflicts_with = "hmac_key")]
     hmac_key_file: Option<PathBuf>,
-    /// The data directory of the server, where what is not given is looked for.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    beside: Beside,
     /// How long the session lasts.
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     validity: u32,
@@ -51,7 +46,11 @@ pub(crate) struct Bootstrap {
 
 impl Bootstrap {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
-        let (url, insecure) = server(&self.url().await?)?;
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => self.beside.address().await?,
+        };
+        let (url, insecure) = server(&url)?;
         let now = SystemClock.now();
         let mut config = context.config()?;
         (config.host, config.insecure) = (authority(&url)?, insecure);
@@ -77,32 +76,11 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// What was given, or where the server beside the data directory listens. It may just be starting.
-    async fn url(&self) -> Result<String, Error> {
-        if let Some(url) = &self.url {
-            return Ok(url.clone());
-        }
-        let path = self.data_dir.join(ADDRESS_FILE);
-        let mut tries = START_UP.as_millis() / LOOK.as_millis();
-        loop {
-            match read(&path) {
-                Err(_) if tries > 0 => tries -= 1,
-                Err(e) => {
-                    let missing =
-                        format!("no URL given, and no server running on {}", self.data_dir.display());
-                    return Err(Error::because(missing, e));
-                }
-                Ok(url) => return Ok(url),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     fn key(&self) -> Result<Vec<u8>, Error> {
         let text = match (&self.hmac_key, &self.hmac_key_file) {
             (Some(key), _) => Ok(key.clone()),
             (None, Some(file)) => read(file),
-            (None, None) => read(&self.data_dir.join(KEY_FILE)),
+            (None, None) => self.beside.key(),
         };
         let text = text.map_err(|e| Error::because("supertoken is required", e))?;
         let text: String = text.split_whitespace().collect();
@@ -111,12 +89,6 @@ impl Bootstrap {
         }
         STANDARD.decode(text).map_err(|_| Error::new("the signing key is not base64"))
     }
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    let text =
-        fs::read_to_string(path).map_err(|e| Error::because(format!("cannot read {}", path.display()), e))?;
-    Ok(text.trim().to_owned())
 }
 
 /// A key holder's own token: super, for a minute, of no principal and in no store.
@@ -149,25 +121,5 @@ mod tests {
         let claims =
             json!({ "msg": { "s": { "s": true } }, "aud": ["cacheroach"], "exp": 1_060, "iat": 1_000 });
         assert_eq!(decode(1), claims);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn key_and_address_are_found_beside_the_server() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Bootstrap {
-            url: None,
-            hmac_key: None,
-            hmac_key_file: None,
-            data_dir: dir.path().to_owned(),
-            validity: 1,
-        };
-        assert!(command.url().await.is_err());
-        assert!(command.key().unwrap_err().text().starts_with("supertoken is required"));
-        fs::write(dir.path().join(ADDRESS_FILE), "http://127.0.0.1:13013\n").unwrap();
-        fs::write(dir.path().join(KEY_FILE), "a2\nV5\n").unwrap();
-        assert_eq!(command.url().await.unwrap(), "http://127.0.0.1:13013");
-        assert_eq!(command.key().unwrap(), b"key");
-        command.hmac_key = Some("b3RoZXI=".into());
-        assert_eq!(command.key().unwrap(), b"other");
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, a file per noun.
 
 mod auth;
+mod beside;
 mod bootstrap;
 mod completion;
 mod file;

@@ -148,8 +148,11 @@ impl Start {
         let store = self.store.open()?;
         let keys = self.store.keys()?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let settings =
-            cacheroach_service::Settings { upload_timeout: self.store.upload_timeout, ..Default::default() };
+        let settings = cacheroach_service::Settings {
+            upload_timeout: self.store.upload_timeout,
+            machine: machine(),
+            ..Default::default()
+        };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
         service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
 
@@ -193,6 +196,13 @@ impl StoreFlags {
         };
         Keys::parse(&texts).map_err(|e| Error::because("--signingKey", e))
     }
+}
+
+/// What a superuser is told of this machine.
+fn machine() -> cacheroach_service::Machine {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let environment = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    cacheroach_service::Machine { name: name.trim().to_owned(), environment }
 }
 
 /// The key beside the store; made when there is none.

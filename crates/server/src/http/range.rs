@@ -131,9 +131,9 @@ pub(crate) fn multipart_length(boundary: &str, content_type: &str, parts: &[Part
     parts.iter().map(framed).sum::<u64>() + multipart_tail(boundary).len() as u64
 }
 
-/// A boundary that does not occur in content other than on purpose: made of what the caller has at random.
-pub(crate) fn boundary(random: [u8; 16]) -> String {
-    random.iter().fold(String::with_capacity(32), |mut text, byte| {
+/// A boundary from bytes that the content can not hold.
+pub(crate) fn boundary(seed: [u8; 16]) -> String {
+    seed.iter().fold(String::with_capacity(32), |mut text, byte| {
         // Writing into a string can't fail.
         let _ = write!(text, "{byte:02x}");
         text

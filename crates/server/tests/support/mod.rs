@@ -188,7 +188,9 @@ impl Server {
         let store = cacheroach_store::open(&store, clock.clone()).unwrap();
         let keys = Keys::parse(&keys.iter().map(|key| STANDARD.encode(key)).collect::<Vec<_>>()).unwrap();
         let (now, random) = (clock.clone(), Arc::new(Kernel));
-        let service = Arc::new(Service::new(store, keys, now, random, Default::default()));
+        let machine = cacheroach_service::Machine { name: "here".into(), environment: vec!["PATH".into()] };
+        let told = cacheroach_service::Settings { machine, ..Default::default() };
+        let service = Arc::new(Service::new(store, keys, now, random, told));
         service.bootstrap().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

@@ -54,7 +54,7 @@ pub(crate) async fn keep(
 }
 
 /// Erases what was written for nothing: another upload brought the same chunks a moment before.
-pub(crate) async fn settle(store: &Store, tenant: TenantId, pieces: &[NewPiece], beaten: &[usize]) {
+pub(crate) async fn discard(store: &Store, tenant: TenantId, pieces: &[NewPiece], beaten: &[usize]) {
     for piece in beaten.iter().filter_map(|index| pieces.get(*index)) {
         let Some((_, Kept::At(place))) = &piece.wrote else { continue };
         let chunk = KeptChunk { tenant, hash: piece.chunk, length: piece.length, place: place.clone() };

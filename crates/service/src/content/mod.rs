@@ -4,6 +4,6 @@ mod chunks;
 mod reader;
 mod writer;
 
-pub(crate) use chunks::{hash, keep, settle};
+pub(crate) use chunks::{discard, hash, keep};
 pub use reader::{Content, Opened};
 pub use writer::{Writer, Written};

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::{hash, keep, settle};
+use super::{discard, hash, keep};
 use crate::{Error, Result};
 
 /// How many chunks are hashed and written together at most; twice as many are in memory at most.
@@ -205,7 +205,7 @@ impl Group {
         let pieces = keep(&self.store, self.tenant, self.upload, named).await?;
         let step = Step { pieces, extend: Some(self.timeout), ..Step::default() };
         match self.store.metadata.advance_upload(self.upload, stored.offset, &step).await? {
-            Stepped::Done(beaten) => settle(&self.store, self.tenant, &step.pieces, &beaten).await,
+            Stepped::Done(beaten) => discard(&self.store, self.tenant, &step.pieces, &beaten).await,
             // Nobody else knows of this upload.
             Stepped::Behind => return Err(Error::internal("an upload moved by itself")),
         }
