@@ -134,9 +134,10 @@ async fn a23_what_is_no_path_is_refused() {
             assert_eq!(delete(&server, token, tenant, path).await, expected, "{path:?}");
             assert_eq!(sign(&server, token, tenant, path).await, wrong, "{path:?}");
         }
-        for path in ["/\0", "/a\n/", "a", "*", "../", &long] {
+        for path in ["/\0", "/a\n/", "a", "*", "../"] {
             assert_eq!(list(&server, token, tenant, path).await, Code::InvalidArgument, "{path:?}");
         }
+        assert_eq!(list(&server, token, tenant, &long).await, Code::ResourceExhausted);
     }
     assert_eq!(names(&server, tenant).await, ["/kept"]);
     // At the limit it is a path.
