@@ -42,6 +42,9 @@ pub(crate) struct Start {
     listen: ListenFlags,
     #[command(flatten)]
     later: LaterFlags,
+    /// The original takes any, and looks at none of them.
+    #[arg(hide = true)]
+    ignored: Vec<String>,
 }
 
 /// Where things are kept.
