@@ -228,7 +228,7 @@ impl Files for Sqlite {
         version: Option<Version>,
     ) -> Result<Option<File>> {
         let path = path.clone();
-        self.readers.read(move |connection| find(connection, tenant, &path, version)).await
+        self.readers.look_up(move |connection| find(connection, tenant, &path, version)).await
     }
 
     async fn open_file(
@@ -246,7 +246,7 @@ impl Files for Sqlite {
             };
             Ok(Some((file, pieces)))
         };
-        self.readers.read(open).await
+        self.readers.look_up(open).await
     }
 
     async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {

@@ -82,7 +82,7 @@ impl Principals for Sqlite {
 
     async fn find_principal(&self, id: PrincipalId) -> Result<Option<Principal>> {
         let sql = format!("SELECT {COLUMNS} FROM principals WHERE principal = ?");
-        self.readers.read(move |connection| one(connection, &sql, [id.as_bytes()], principal)).await
+        self.readers.look_up(move |connection| one(connection, &sql, [id.as_bytes()], principal)).await
     }
 
     async fn find_principal_by_email(&self, email: &str) -> Result<Option<Principal>> {

@@ -1,4 +1,4 @@
-//! Connections that only read, on the blocking pool.
+//! Connections that only read.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -34,26 +34,42 @@ impl Readers {
     ) -> Result<T> {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|closed| Error::Busy(closed.into()))?;
-        let idle = Arc::clone(&self.idle);
-        let done = tokio::task::spawn_blocking(move || {
-            // A permit is given back only after its connection, whatever the query does.
-            let connection = lock(&idle).pop();
-            let mut lent = Lent { connection, idle, _permit: permit };
-            let connection = lent.connection.as_mut().expect("there are as many connections as permits");
-            let transaction = connection.transaction()?;
-            let answer = query(&transaction)?;
-            transaction.finish()?;
-            Ok(answer)
-        });
+        let lent = Lent::take(&self.idle, permit);
+        let done = tokio::task::spawn_blocking(move || lent.run(query));
         done.await.map_err(|stopped| Error::Failed(stopped.into()))?
+    }
+
+    /// The same for a look-up of a few rows by their key, right here: it takes less than handing it to another thread.
+    pub(super) async fn look_up<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Lent::take(&self.idle, permit).run(query),
+            Err(_) => self.read(query).await,
+        }
     }
 }
 
-/// A connection that goes back where it came from.
+/// A connection that goes back where it came from. Its permit is given back after it, whatever the query does.
 struct Lent {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    fn take(idle: &Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Self {
+        Lent { connection: lock(idle).pop(), idle: Arc::clone(idle), _permit: permit }
+    }
+
+    fn run<T>(mut self, query: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = self.connection.as_mut().expect("there are as many connections as permits");
+        let transaction = connection.transaction()?;
+        let answer = query(&transaction)?;
+        transaction.finish()?;
+        Ok(answer)
+    }
 }
 
 impl Drop for Lent {

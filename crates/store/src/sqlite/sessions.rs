@@ -91,7 +91,7 @@ impl Sessions for Sqlite {
         let now = self.now();
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE session = ?");
         self.readers
-            .read(move |connection| one(connection, &sql, [id.as_bytes()], |row| kept(row, now)))
+            .look_up(move |connection| one(connection, &sql, [id.as_bytes()], |row| kept(row, now)))
             .await
     }
 
@@ -99,7 +99,7 @@ impl Sessions for Sqlite {
         let (now, name) = (self.now(), name.to_owned());
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE principal = ? AND name = ?");
         self.readers
-            .read(move |connection| {
+            .look_up(move |connection| {
                 one(connection, &sql, params![principal.as_bytes(), name], |row| kept(row, now))
             })
             .await

@@ -63,7 +63,7 @@ impl Tenants for Sqlite {
 
     async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
         let sql = "SELECT tenant, label, version FROM tenants WHERE tenant = ?";
-        self.readers.read(move |connection| one(connection, sql, [id.as_bytes()], tenant)).await
+        self.readers.look_up(move |connection| one(connection, sql, [id.as_bytes()], tenant)).await
     }
 
     async fn list_tenants(&self, after: Option<TenantId>, most: usize) -> Result<Vec<Tenant>> {

@@ -40,7 +40,7 @@ impl Vhosts for Sqlite {
 
     async fn find_vhost(&self, host: &Host) -> Result<Option<Vhost>> {
         let (host, sql) = (host.clone(), "SELECT host, tenant FROM vhosts WHERE host = ?");
-        self.readers.read(move |connection| one(connection, sql, [host.as_str()], vhost)).await
+        self.readers.look_up(move |connection| one(connection, sql, [host.as_str()], vhost)).await
     }
 
     async fn list_vhosts(&self, after: Option<&Host>, most: usize) -> Result<Vec<Vhost>> {
