@@ -83,7 +83,7 @@ struct ListenFlags {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:13013")]
     bind_addr: String,
     /// Clients reach this server by TLS that ends before it.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     assume_secure: bool,
     /// How long requests under way may take once the server is told to stop.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
@@ -110,7 +110,7 @@ struct LaterFlags {
     #[arg(long, value_name = "FILE")]
     key: Option<String>,
     /// Self-signed certificate.
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     self_sign: bool,
     /// Debug listener.
     #[arg(long, value_name = "HOST:PORT")]
@@ -163,7 +163,7 @@ impl Start {
         let stop = stopped()?;
         let (listener, address) = self.listen.bind().await?;
         let address_file = AddressFile::write(dir, address)?;
-        greet(&address_file.url, dir);
+        greet(&address_file.url, dir, self.store.signing_key.is_empty());
         let settings = cacheroach_server::Settings {
             assume_secure: self.listen.assume_secure,
             grace_period: self.listen.grace_period,
@@ -286,15 +286,34 @@ impl Drop for AddressFile {
     }
 }
 
-fn greet(url: &str, dir: &Path) {
-    let beside =
-        if dir == Path::new(DATA_DIR) { String::new() } else { format!(" --dataDir {}", dir.display()) };
-    println!("cacheroach {} serves {url} from {}", env!("CARGO_PKG_VERSION"), dir.display());
-    println!();
-    println!("Next, in another terminal:");
-    println!("  cacheroach bootstrap{beside}           # become its superuser");
-    println!("  cacheroach file put -r /docs/ ./docs   # put a folder of yours");
-    println!("  curl {url}/docs/         # or open it in a browser");
+fn greet(url: &str, dir: &Path, own_key: bool) {
+    let mut bootstrap = "cacheroach bootstrap".to_owned();
+    if dir != Path::new(DATA_DIR) {
+        bootstrap = format!("{bootstrap} --dataDir {}", quoted(&dir.display().to_string()));
+    }
+    if !own_key {
+        bootstrap += " --hmacKeyFile FILE";
+    }
+    let steps = [
+        (bootstrap, "become its superuser"),
+        ("cacheroach file put -r /docs/ ./docs".into(), "put a folder of yours"),
+        (format!("curl {url}/docs/"), "or open it in a browser"),
+    ];
+    let width = steps.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    let mut text =
+        format!("cacheroach {} serves {url} from {}\n\n", env!("CARGO_PKG_VERSION"), dir.display());
+    text += "Next, in another terminal:\n";
+    for (command, what) in steps {
+        text += &format!("  {command:width$}  # {what}\n");
+    }
+    // Whoever does not listen does not keep the server from serving.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Ready when the process is told to stop.
@@ -313,21 +332,23 @@ fn stopped() -> Result<impl Future<Output = ()>, Error> {
 impl LaterFlags {
     /// Refuses what somebody would rely on, and notes what only would have made things faster or smaller.
     fn say_so(&self) -> Result<(), Error> {
+        // An empty value is the original's way to leave a thing off.
+        let is_set = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.is_empty());
         let refused = [
-            ("--certs", self.certs.is_some()),
-            ("--key", self.key.is_some()),
+            ("--certs", is_set(&self.certs)),
+            ("--key", is_set(&self.key)),
             ("--selfSign", self.self_sign),
-            ("--debugAddr", self.debug_addr.is_some()),
-            ("--oidcClientID", self.oidc_client_id.is_some()),
-            ("--oidcClientSecret", self.oidc_client_secret.is_some()),
-            ("--oidcDomains", !self.oidc_domains.is_empty()),
-            ("--oidcIssuer", self.oidc_issuer.is_some()),
+            ("--debugAddr", is_set(&self.debug_addr)),
+            ("--oidcClientID", is_set(&self.oidc_client_id)),
+            ("--oidcClientSecret", is_set(&self.oidc_client_secret)),
+            ("--oidcDomains", self.oidc_domains.iter().any(|domain| !domain.is_empty())),
+            ("--oidcIssuer", is_set(&self.oidc_issuer)),
         ];
         if let Some((flag, _)) = refused.iter().find(|(_, used)| *used) {
             return Err(Error::new(format!("{flag} is not offered yet by this release")));
         }
         let noted = [
-            ("--cacheDir", self.cache_dir.is_some()),
+            ("--cacheDir", is_set(&self.cache_dir)),
             ("--cacheDiskSpace", self.cache_disk_space.is_some()),
             ("--cacheMemory", self.cache_memory.is_some()),
             ("--purgeDuration", self.purge_duration.is_some()),
@@ -338,5 +359,90 @@ impl LaterFlags {
             eprintln!("note: {flag} has no effect yet in this release");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        start: Start,
+    }
+
+    fn parse(line: &[&str]) -> Start {
+        Line::try_parse_from(["start"].iter().chain(line)).unwrap_or_else(|error| panic!("{error}")).start
+    }
+
+    /// What the original's container starts with when nothing is configured.
+    #[test]
+    fn every_flag_of_the_original_is_known_and_an_empty_value_is_off() {
+        let start = parse(&[
+            "--assumeSecure",
+            "--bindAddr",
+            ":0",
+            "--cacheDir",
+            "",
+            "--cacheDiskSpace",
+            "1",
+            "--cacheMemory",
+            "128",
+            "--certs",
+            "",
+            "--key",
+            "",
+            "--chunkConcurrency",
+            "2",
+            "--chunkSize",
+            "524288",
+            "--connect",
+            "sqlite:x",
+            "--debugAddr",
+            "",
+            "--gracePeriod",
+            "1s",
+            "--oidcClientID",
+            "",
+            "--oidcClientSecret",
+            "",
+            "--oidcDomains",
+            "",
+            "--oidcIssuer",
+            "",
+            "--purgeDuration",
+            "168h",
+            "--purgeLimit",
+            "1",
+            "--readAmplificationBackoff",
+            "1",
+            "--selfSign=false",
+            "--signingKey",
+            "k",
+            "--uploadTimeout",
+            "1h",
+            "x",
+        ]);
+        assert!(start.listen.assume_secure);
+        assert!(start.later.say_so().is_ok());
+    }
+
+    #[test]
+    fn what_somebody_would_rely_on_is_refused() {
+        for flag in
+            [&["--selfSign"][..], &["--certs", "x"], &["--oidcDomains", "a,b"], &["--debugAddr", ":1"]]
+        {
+            let refused = parse(flag).later.say_so().unwrap_err().text();
+            assert!(refused.starts_with(flag[0]), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_shown_as_a_shell_takes_it() {
+        assert_eq!(quoted("./data"), "./data");
+        assert_eq!(quoted("a b's"), "'a b'\\''s'");
     }
 }
