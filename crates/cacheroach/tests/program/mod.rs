@@ -173,7 +173,15 @@ impl Call<'_> {
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process(self.command.spawn().unwrap());
         // A process shows its arguments from before `spawn` returns until it ends.
-        let shown = fs::read(format!("/proc/{}/cmdline", process.0.id())).unwrap_or_default();
+        // Empty for a moment while the kernel sets the process up, and for good once it has ended.
+        let look = |_| {
+            let shown = fs::read(format!("/proc/{}/cmdline", process.0.id())).unwrap_or_default();
+            if shown.is_empty() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Some(shown).filter(|shown| !shown.is_empty())
+        };
+        let shown = (0..20).find_map(look).unwrap_or_default();
         self.home.shown.lock().unwrap().push(String::from_utf8_lossy(&shown).replace('\0', " "));
         if let (Some(mut stdin), Some(text)) = (process.0.stdin.take(), self.input) {
             stdin.write_all(text.as_bytes()).unwrap();
