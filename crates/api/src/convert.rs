@@ -2,8 +2,8 @@
 //! named by its field.
 
 use cacheroach_model::{
-    Capabilities, File, Location, Pattern, Principal, PrincipalId, Scope, Session, SessionId, Tenant,
-    TenantId, Timestamp, Version, Vhost,
+    Capabilities, Expected, File, Location, PastFile, Pattern, Principal, PrincipalId, Scope, Session,
+    SessionId, Tenant, TenantId, Timestamp, Version, Vhost,
 };
 
 use crate::rule::FormError;
@@ -202,6 +202,28 @@ impl file::Meta {
             modified_at: Some(timestamp(file.modified_at)),
             meta: file.metadata.pairs().iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             size: i64::try_from(file.size).unwrap_or(i64::MAX),
+            hash: file.hash.as_bytes().to_vec(),
+            content_type: file.content_type.clone(),
+            deleted_at: None,
         }
+    }
+
+    /// The same for a version that may be deleted.
+    #[must_use]
+    pub fn past(tenant: TenantId, past: &PastFile) -> Self {
+        file::Meta { deleted_at: past.deleted_at.map(timestamp), ..file::Meta::new(tenant, &past.file) }
+    }
+}
+
+/// What a request expects to be at a path: 0 is anything, -1 nothing, others a version.
+///
+/// # Errors
+/// Other negative numbers.
+pub fn expected(version: i64) -> Result<Expected, FormError> {
+    match version {
+        0 => Ok(Expected::Anything),
+        -1 => Ok(Expected::Nothing),
+        1.. => Ok(Expected::Version(Version(version))),
+        _ => Err(wrong("expected_version", "a version, -1 for no file, or 0 for any")),
     }
 }

@@ -114,10 +114,13 @@ pub trait Judge {
     fn holds(&self, rule: &'static Rule, message: &dyn Ruled) -> bool;
 }
 
-/// A message that can be walked under its rules.
+/// A message that can be walked under its rules. Without any method of its own: one that has neither fields nor rules.
 pub trait Ruled {
     /// The value of a field, for rules that refer to it by number.
-    fn field(&self, number: u32) -> Value<'_>;
+    fn field(&self, number: u32) -> Value<'_> {
+        let _ = number;
+        Value::Absent
+    }
 
     /// The message as a session, for [`Rule::IsSubset`].
     fn as_session(&self) -> Option<&crate::session::Session> {
@@ -125,28 +128,21 @@ pub trait Ruled {
     }
 
     /// Clears what the judge does not let pass, outermost first, and tells whether that was anything.
-    fn cut(&mut self, judge: &dyn Judge) -> bool;
+    fn cut(&mut self, judge: &dyn Judge) -> bool {
+        let _ = judge;
+        false
+    }
 
     /// Refuses what can't be meant: ids of a wrong length, times out of range.
     ///
     /// # Errors
     /// The field that is malformed.
-    fn form(&self) -> Result<(), FormError>;
-}
-
-impl Ruled for () {
-    fn field(&self, _: u32) -> Value<'_> {
-        Value::Absent
-    }
-
-    fn cut(&mut self, _: &dyn Judge) -> bool {
-        false
-    }
-
     fn form(&self) -> Result<(), FormError> {
         Ok(())
     }
 }
+
+impl Ruled for () {}
 
 /// A method: what goes in, what comes out, and who may call it.
 pub trait Method: Send + Sync + 'static {

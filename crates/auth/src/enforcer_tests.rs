@@ -28,7 +28,7 @@ fn authority<'a>(session: &'a Session, grants: &'a [Session]) -> Authority<'a> {
 }
 
 fn list(tenant: TenantId, path: &str) -> file::ListRequest {
-    file::ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor: None }
+    file::ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor: None, ..Default::default() }
 }
 
 #[test]
@@ -42,7 +42,8 @@ fn a_request_needs_its_capability_on_its_path() {
     assert_eq!(reader.may_say(&mut list(OTHER, "/a/b")), Err(Refusal::Message));
     let writer = session(Capabilities::WRITE, on(TENANT, "/*"));
     assert_eq!(authority(&writer, &[]).may_say(&mut list(TENANT, "/")), Err(Refusal::Message));
-    let mut nowhere = file::ListRequest { tenant: None, path: "/a/b".into(), cursor: None };
+    let mut nowhere =
+        file::ListRequest { tenant: None, path: "/a/b".into(), cursor: None, ..Default::default() };
     assert_eq!(reader.may_say(&mut nowhere), Err(Refusal::Message));
 }
 

@@ -31,6 +31,39 @@ pub struct File {
     pub metadata: Metadata,
 }
 
+/// A version of a file that may be deleted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PastFile {
+    /// The version.
+    pub file: File,
+    /// Since when it is deleted, if it is.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// What must be at a path for a change of it to be made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Expected {
+    /// Whatever there is, or nothing.
+    #[default]
+    Anything,
+    /// No file. One that was deleted is none.
+    Nothing,
+    /// A file in this version.
+    Version(Version),
+}
+
+impl Expected {
+    /// Whether what is there, if anything, is what was expected.
+    #[must_use]
+    pub fn is_met_by(self, current: Option<Version>) -> bool {
+        match self {
+            Expected::Anything => true,
+            Expected::Nothing => current.is_none(),
+            Expected::Version(version) => current == Some(version),
+        }
+    }
+}
+
 /// What a directory shows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Entry {

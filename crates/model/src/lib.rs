@@ -34,7 +34,7 @@ mod vhost;
 
 pub use capabilities::Capabilities;
 pub use chunk::{CHUNK_SIZE, Hash, HashError};
-pub use file::{Entry, File, Metadata, MetadataError, Version};
+pub use file::{Entry, Expected, File, Metadata, MetadataError, PastFile, Version};
 pub use id::{IdError, PrincipalId, RopeId, SessionId, TenantId, UploadId};
 pub use location::{Goal, Location, Path, PathError, Pattern, canonical};
 pub use principal::Principal;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_model::{
-    Capabilities, Host, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session, SessionId,
-    Tenant, TenantId, Vhost,
+    Capabilities, Expected, Host, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session,
+    SessionId, Tenant, TenantId, Vhost,
 };
 use cacheroach_store::Error as StoreError;
 use cacheroach_store::files::NewFile;
@@ -84,7 +84,14 @@ impl Service {
         if metadata.find_file(tenant.id, &path, None).await?.is_none() {
             let content = Bytes::from_static(HELLO.as_bytes());
             let (hash, content_type, metadata_pairs) = (hash(&content), String::new(), Metadata::default());
-            let page = NewFile { tenant: tenant.id, path, hash, content_type, metadata: metadata_pairs };
+            let page = NewFile {
+                tenant: tenant.id,
+                path,
+                hash,
+                content_type,
+                metadata: metadata_pairs,
+                expected: Expected::Nothing,
+            };
             metadata.put_file(&page, content).await?;
         }
         Ok(())

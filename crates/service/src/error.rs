@@ -107,6 +107,7 @@ impl From<cacheroach_store::Error> for Error {
             Store::Skew => Error::Conflict(text::VERSION_SKEW),
             Store::Taken(field) => Error::Taken(field),
             Store::Missing(what) => Error::NotFound(what),
+            Store::TooLong => Error::TooLarge("a path would become longer than 1024 bytes".into()),
             Store::LeaseLost => Error::State(text::BAD_STATE.into()),
             Store::Full(cause) => {
                 tracing::error!(%cause, "no room left");

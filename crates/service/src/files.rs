@@ -1,41 +1,25 @@
-//! Files: over gRPC by message, and for the other front ends with their bodies.
+//! Files: over gRPC by message, and for the other front ends with their bodies. Listings are in `listings.rs`, what is
+//! made of versions that are there in `versions.rs`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cacheroach_api::convert::{from_timestamp, timestamp};
-use cacheroach_api::file::{
-    Cursor, DeleteRequest, ListRequest, ListResponse, Meta, RetrievalRequest, RetrievalResponse,
-};
+use cacheroach_api::convert::{expected, timestamp};
+use cacheroach_api::file::{DeleteRequest, Meta, RetrievalRequest, RetrievalResponse};
 use cacheroach_api::method::{contents, files};
-use cacheroach_api::rule::{FormError, Judge, Ruled, Value};
-use cacheroach_api::{content, tenant};
-use cacheroach_auth::{Link, Purpose, Want};
-use cacheroach_model::{Capabilities, Entry, Goal, Path, PathError, TenantId, Timestamp, UploadId, Version};
-use cacheroach_store::files::{Listed, Listing};
-use prost::Message as _;
+use cacheroach_api::rule::Ruled;
+use cacheroach_api::{content, tenant, text};
+use cacheroach_auth::{Link, Want};
+use cacheroach_model::{Expected, Goal, Metadata, Path, PathError, TenantId, Timestamp, UploadId, Version};
 
-use crate::content::{Content, Opened, Writer};
+use crate::content::{Content, Opened, Target, Writer};
 use crate::door::Ask;
 use crate::tenants::named;
 use crate::{Caller, Error, Result, Service};
 
-/// How many files a page of a listing has at most.
-const PAGE: usize = 1000;
-
-/// And how many bytes: clients take messages of 4 MiB.
-const PAGE_SIZE: usize = 3 << 20;
-
-/// A page of a directory.
-pub struct Directory {
-    /// In byte order of the names.
-    pub entries: Vec<Entry>,
-    /// Whether there is more behind them.
-    pub more: bool,
-}
+/// How many files are dealt with at a time, and shown on a page at most.
+pub(crate) const PAGE: usize = 1000;
 
 /// Brings the path of one file into its canonical form.
 pub(crate) fn canonical_file(
@@ -44,19 +28,19 @@ pub(crate) fn canonical_file(
     version: i64,
 ) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
-    let parsed = Path::parse_file(path).map_err(bad_path)?;
+    let parsed = Path::parse_file(path).map_err(|problem| bad_path("path", problem))?;
     *path = parsed.to_string();
     Ok(Some(Want::Path(tenant, Goal::File(parsed), parse_version(version)?)))
 }
 
-fn bad_path(problem: PathError) -> Error {
+pub(crate) fn bad_path(field: &str, problem: PathError) -> Error {
     match problem {
-        PathError::TooLong => Error::TooLarge(format!("path: {problem}")),
-        problem => Error::invalid("path", problem),
+        PathError::TooLong => Error::TooLarge(format!("{field}: {problem}")),
+        problem => Error::invalid(field, problem),
     }
 }
 
-fn parse_version(version: i64) -> Result<Option<Version>> {
+pub(crate) fn parse_version(version: i64) -> Result<Option<Version>> {
     match version {
         0 => Ok(None),
         1.. => Ok(Some(Version(version))),
@@ -65,134 +49,50 @@ fn parse_version(version: i64) -> Result<Option<Version>> {
 }
 
 /// Brings a path into its canonical form that may be a file's or, with a last slash, mean what is below it.
-fn canonical_listing(id: Option<&tenant::Id>, path: &mut String) -> Result<Option<Want>> {
+pub(crate) fn canonical_listing(
+    id: Option<&tenant::Id>,
+    field: &str,
+    path: &mut String,
+) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
-    let goal = Goal::parse(path).map_err(bad_path)?;
+    let goal = Goal::parse(path).map_err(|problem| bad_path(field, problem))?;
     *path = goal.to_string();
     Ok(Some(Want::Path(tenant, goal, None)))
 }
 
 /// Where a request leads that was checked in its canonical form.
 pub(crate) fn place(id: Option<&tenant::Id>, path: &str) -> Result<(TenantId, Path)> {
-    Ok((named(id, "tenant")?, Path::parse(path).map_err(bad_path)?))
+    Ok((named(id, "tenant")?, Path::parse(path).map_err(|problem| bad_path("path", problem))?))
 }
 
 impl Ask for files::Delete {
     type Answer = ();
 
     fn canonical(request: &mut DeleteRequest) -> Result<Option<Want>> {
-        canonical_listing(request.tenant.as_ref(), &mut request.path)
+        if request.recursive {
+            request.path.push('/');
+        }
+        canonical_listing(request.tenant.as_ref(), "path", &mut request.path)
     }
 
     async fn answer(service: &Service, _: &Caller, request: DeleteRequest) -> Result<()> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        // With a last slash it is a directory: that is no file, so there is nothing to delete.
-        if !request.path.ends_with('/') {
-            service.store.metadata.delete_file(tenant, &path).await?;
+        let expected = match expected(request.expected_version)? {
+            Expected::Anything => Expected::Anything,
+            _ if request.recursive => {
+                return Err(Error::invalid("expected_version", "a directory has no versions"));
+            }
+            expected => expected,
+        };
+        let metadata = &service.store.metadata;
+        if request.recursive {
+            // A page is a transaction: what is interrupted is finished by the same call again.
+            while metadata.delete_files(tenant, &path, PAGE).await? == PAGE {}
+        } else if !request.path.ends_with('/') {
+            // With a last slash it would be a directory: that is no file, so there is nothing to delete.
+            metadata.delete_file(tenant, &path, expected).await?;
         }
         Ok(())
-    }
-}
-
-impl Ask for contents::Remove {
-    type Answer = ();
-
-    fn canonical(request: &mut DeleteRequest) -> Result<Option<Want>> {
-        files::Delete::canonical(request)
-    }
-
-    async fn answer(service: &Service, caller: &Caller, request: DeleteRequest) -> Result<()> {
-        files::Delete::answer(service, caller, request).await
-    }
-}
-
-impl Ask for files::List {
-    type Answer = ListResponse;
-
-    /// No path at all is the top, for superusers: nobody else has a scope that covers it.
-    fn canonical(request: &mut ListRequest) -> Result<Option<Want>> {
-        if matches!(request.path.as_str(), "" | ".") {
-            request.path.clear();
-            return named(request.tenant.as_ref(), "tenant").map(|_| None);
-        }
-        canonical_listing(request.tenant.as_ref(), &mut request.path)
-    }
-
-    async fn answer(service: &Service, caller: &Caller, request: ListRequest) -> Result<ListResponse> {
-        let path = if request.path.is_empty() { "/" } else { &request.path };
-        let (tenant, at) = place(request.tenant.as_ref(), path)?;
-        let may = |goal: Goal| caller.authority().may(Capabilities::READ, &Want::Path(tenant, goal, None));
-        let place = [tenant.as_bytes(), path.as_bytes()];
-        let (after, as_of) = match &request.cursor {
-            Some(cursor) => service.open_cursor(place, cursor)?,
-            None => (None, None),
-        };
-        // Each half only if it may be read: a scope may be good for the file, or only for what is below it.
-        let listing = Listing {
-            tenant,
-            exactly: (!at.is_root() && may(Goal::File(at.clone()))).then(|| at.clone()),
-            below: may(Goal::Listing(at.clone())).then_some(at),
-            after,
-            as_of,
-            limit: PAGE,
-        };
-        let found = service.store.metadata.list_files(&listing).await?;
-        // The following pages show what there is now, even if the clock was set back since some of it was written.
-        let as_of = match as_of {
-            Some(as_of) => as_of,
-            None => {
-                let newest = found.files.iter().map(|file| file.modified_at).max();
-                service.store.metadata.now().await?.max(newest.unwrap_or_default())
-            }
-        };
-        let (files, next) = fit(tenant, found);
-        let cursor = next.map(|last| service.seal_cursor(place, &last, as_of));
-        Ok(ListResponse { files, cursor })
-    }
-}
-
-/// As much of a page as clients take in one message, and where the next one goes on.
-fn fit(tenant: TenantId, found: Listed) -> (Vec<Meta>, Option<Path>) {
-    let (mut files, mut next, mut size) = (Vec::with_capacity(found.files.len()), found.next, 0);
-    for file in found.files {
-        let meta = Meta::new(tenant, &file);
-        size += meta.encoded_len();
-        if size > PAGE_SIZE && !files.is_empty() {
-            next = files.last().and_then(|last: &Meta| Path::parse(&last.path).ok());
-            break;
-        }
-        files.push(meta);
-    }
-    (files, next)
-}
-
-/// Cursors are sealed: one listing's is no good for another.
-impl Service {
-    fn seal_cursor(&self, place: [&[u8]; 2], after: &Path, as_of: Timestamp) -> Cursor {
-        let [tenant, path] = place;
-        let mut sealed = self
-            .keys
-            .sign(Purpose::Cursor, &[tenant, path, after.as_str().as_bytes(), &as_of.micros().to_be_bytes()]);
-        sealed.extend_from_slice(after.as_str().as_bytes());
-        Cursor { after: URL_SAFE_NO_PAD.encode(sealed), as_of: Some(timestamp(as_of)) }
-    }
-
-    fn open_cursor(&self, place: [&[u8]; 2], cursor: &Cursor) -> Result<(Option<Path>, Option<Timestamp>)> {
-        let [tenant, path] = place;
-        let wrong = || Error::invalid("cursor", "not one that this listing gave out");
-        let as_of = from_timestamp(cursor.as_of.ok_or_else(wrong)?);
-        if cursor.after.len() > 2 * Path::MAX_LENGTH {
-            return Err(wrong());
-        }
-        let sealed = URL_SAFE_NO_PAD.decode(&cursor.after).map_err(|_| wrong())?;
-        let (signature, after) = sealed.split_at_checked(64).ok_or_else(wrong)?;
-        let parts: [&[u8]; 4] = [tenant, path, after, &as_of.micros().to_be_bytes()];
-        if !self.keys.verify(Purpose::Cursor, &parts, signature) {
-            return Err(wrong());
-        }
-        let after =
-            std::str::from_utf8(after).ok().and_then(|after| Path::parse(after).ok()).ok_or_else(wrong)?;
-        Ok((Some(after), Some(as_of)))
     }
 }
 
@@ -278,33 +178,6 @@ impl Ask for contents::Open {
     }
 }
 
-impl Ask for contents::Browse {
-    type Answer = Directory;
-
-    /// Always a directory, however it is written.
-    fn canonical(request: &mut content::BrowseRequest) -> Result<Option<Want>> {
-        request.path.push('/');
-        canonical_listing(request.tenant.as_ref(), &mut request.path)
-    }
-
-    async fn answer(service: &Service, _: &Caller, request: content::BrowseRequest) -> Result<Directory> {
-        let (tenant, dir) = place(request.tenant.as_ref(), &request.path)?;
-        let limit = match usize::try_from(request.limit) {
-            Ok(0) => PAGE,
-            Ok(limit) => limit.min(PAGE),
-            Err(_) => return Err(Error::invalid("limit", "not negative")),
-        };
-        if request.after.len() > Path::MAX_LENGTH || request.after.chars().any(char::is_control) {
-            return Err(Error::invalid("after", "a name"));
-        }
-        let after = (!request.after.is_empty()).then_some(request.after.as_str());
-        let mut entries = service.store.metadata.browse(tenant, &dir, after, limit + 1).await?;
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        Ok(Directory { entries, more })
-    }
-}
-
 impl Ask for contents::Write {
     type Answer = Writer;
 
@@ -314,35 +187,32 @@ impl Ask for contents::Write {
 
     async fn answer(service: &Service, _: &Caller, request: content::WriteRequest) -> Result<Writer> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        Ok(service.writer(tenant, path, request.content_type))
+        let metadata = Metadata::parse(request.meta).map_err(|problem| Error::invalid("meta", problem))?;
+        let expected = expected(request.expected_version)?;
+        let target = Target { tenant, path, content_type: request.content_type, metadata, expected };
+        service.meets(&target).await?;
+        Ok(service.writer(target))
     }
 }
 
 impl Service {
-    pub(crate) fn writer(&self, tenant: TenantId, path: Path, content_type: String) -> Writer {
+    pub(crate) fn writer(&self, target: Target) -> Writer {
         let id = UploadId::random(self.random.id());
         let (timeout, room) = (self.settings.upload_timeout, Arc::clone(&self.room));
-        Writer::new(self.store.clone(), tenant, path, content_type, id, timeout, room)
+        Writer::new(self.store.clone(), target, id, timeout, room)
+    }
+
+    /// Refuses what would fail in the end before all of it has come. What counts is the look in the end.
+    async fn meets(&self, target: &Target) -> Result<()> {
+        if target.expected == Expected::Anything {
+            return Ok(());
+        }
+        let current = self.store.metadata.find_file(target.tenant, &target.path, None).await?;
+        let met = target.expected.is_met_by(current.map(|file| file.version));
+        if met { Ok(()) } else { Err(Error::Conflict(text::VERSION_SKEW)) }
     }
 }
 
 /// That the caller may see all of it was checked with the request.
-macro_rules! nothing_to_cut {
-    ($($name:ident),*) => { $(
-        impl Ruled for $name {
-            fn field(&self, _: u32) -> Value<'_> {
-                Value::Absent
-            }
-
-            fn cut(&mut self, _: &dyn Judge) -> bool {
-                false
-            }
-
-            fn form(&self) -> Result<(), FormError> {
-                Ok(())
-            }
-        }
-    )* };
-}
-
-nothing_to_cut!(Directory, Opened, Writer);
+impl Ruled for Opened {}
+impl Ruled for Writer {}

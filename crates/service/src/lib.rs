@@ -9,10 +9,12 @@ mod diags;
 mod door;
 mod error;
 mod files;
+mod listings;
 mod principals;
 mod tenants;
 mod tokens;
 mod uploads;
+mod versions;
 mod vhosts;
 
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub use caller::{Caller, Linked};
 pub use content::{Content, Opened, Writer, Written};
 pub use door::{Ask, AskStream, Stream};
 pub use error::{Error, Result};
-pub use files::Directory;
+pub use listings::Directory;
 
 /// How the service is set up.
 #[derive(Clone, Debug)]

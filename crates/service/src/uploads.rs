@@ -1,8 +1,10 @@
 //! Uploads over gRPC: begin, transfer piece by piece, commit. The row of an upload says how far it has come; the state
 //! that travels says the same, sealed, so that a call that is late, early or repeated is known for what it is.
 
+use std::collections::HashMap;
+
 use bytes::{Bytes, BytesMut};
-use cacheroach_api::convert::{from_timestamp, timestamp};
+use cacheroach_api::convert::{expected, from_timestamp, timestamp};
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
     self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse,
@@ -10,15 +12,18 @@ use cacheroach_api::upload::{
 };
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::{Purpose, Want};
-use cacheroach_model::{CHUNK_SIZE, Capabilities, Goal, Hash, Metadata, Upload, UploadId};
+use cacheroach_model::{
+    CHUNK_SIZE, Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId,
+};
 use cacheroach_store::files::NewFile;
 use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::content::{discard, hash, keep};
+use crate::content::{Target, discard, hash, keep};
 use crate::door::Ask;
 use crate::files::{canonical_file, place};
+use crate::versions::check_type;
 use crate::{Caller, Error, Result, Service};
 
 /// How many bytes a transfer brings at most: four chunks. Clients learn it from `Begin`.
@@ -41,11 +46,17 @@ impl Ask for uploads::Begin {
             Some(Committed::Empty(true)) => Some(Bytes::new()),
             None | Some(Committed::Empty(false)) => None,
         };
+        let said = Said::of(request.meta, request.content_type, request.expected_version)?;
         if let Some(contents) = contents {
-            let mut writer = service.writer(tenant, path, String::new());
+            let mut writer = service.writer(said.about(tenant, path));
             writer.write(contents).await?;
-            writer.finish(Metadata::default()).await?;
+            writer.finish().await?;
             return Ok(BeginResponse { committed: true, ..BeginResponse::default() });
+        }
+        if said != Said::default() {
+            let problem =
+                "meta, content_type and expected_version come with Commit, or with all contents at once";
+            return Err(Error::invalid("contents", problem));
         }
         let id = UploadId::random(service.random.id());
         let new = NewUpload { id, tenant, path, timeout: service.settings.upload_timeout };
@@ -95,7 +106,7 @@ impl Ask for uploads::Commit {
     async fn answer(service: &Service, caller: &Caller, request: CommitRequest) -> Result<CommitResponse> {
         let state = request.state.unwrap_or_default();
         let id = service.open(&state)?;
-        let metadata = Metadata::parse(request.meta).map_err(|problem| Error::invalid("meta", problem))?;
+        let said = Said::of(request.meta, request.content_type, request.expected_version)?;
         for _ in 0..TRIES {
             let progress = service.progress(caller, id, &state).await?;
             if progress.upload.outcome.is_some() {
@@ -106,13 +117,9 @@ impl Ask for uploads::Commit {
             }
             let content = Hash::new(resume(&progress.hash_state)?.finalize().into());
             let upload = progress.upload.clone();
-            let file = NewFile {
-                tenant: upload.tenant,
-                path: upload.path,
-                hash: content,
-                content_type: String::new(),
-                metadata: metadata.clone(),
-            };
+            let Target { tenant, path, content_type, metadata, expected } =
+                said.clone().about(upload.tenant, upload.path);
+            let file = NewFile { tenant, path, hash: content, content_type, metadata, expected };
             let commit = async {
                 let flushed = progress.tail.is_empty() || service.flush(progress).await?;
                 if flushed {
@@ -140,6 +147,27 @@ impl Ask for uploads::Fetch {
 
     async fn answer(_: &Service, _: &Caller, _: FetchRequest) -> Result<FetchResponse> {
         Err(Error::Unsupported("this server does not fetch"))
+    }
+}
+
+/// What a client says of contents besides the contents.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Said {
+    content_type: String,
+    metadata: Metadata,
+    expected: Expected,
+}
+
+impl Said {
+    fn of(meta: HashMap<String, String>, content_type: String, expected_version: i64) -> Result<Self> {
+        check_type(&content_type)?;
+        let metadata = Metadata::parse(meta).map_err(|problem| Error::invalid("meta", problem))?;
+        Ok(Said { content_type, metadata, expected: expected(expected_version)? })
+    }
+
+    fn about(self, tenant: TenantId, path: Path) -> Target {
+        let Said { content_type, metadata, expected } = self;
+        Target { tenant, path, content_type, metadata, expected }
     }
 }
 

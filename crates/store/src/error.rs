@@ -20,6 +20,9 @@ pub enum Error {
     /// The upload's lease ran out, or a chunk it relied on is gone: begin again.
     #[error("the upload's lease ran out")]
     LeaseLost,
+    /// A path would become longer than a path may be.
+    #[error("a path would become too long")]
+    TooLong,
     /// No room left.
     #[error("the disk is full")]
     Full(#[source] Source),

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{Entry, File, Hash, Metadata, Path, RopeId, TenantId, Timestamp, Version};
+use cacheroach_model::{
+    Entry, Expected, File, Hash, Metadata, PastFile, Path, RopeId, TenantId, Timestamp, Version,
+};
 
 use crate::Result;
 use crate::chunks::Place;
@@ -26,6 +28,53 @@ pub struct NewFile {
     pub content_type: String,
     /// Of the writer.
     pub metadata: Metadata,
+    /// What must be there for it to become the next version.
+    pub expected: Expected,
+}
+
+/// A new version made of one that is there: a copy, a move, a restored version, or the same content described anew.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Whose.
+    pub tenant: TenantId,
+    /// From where.
+    pub from: Path,
+    /// Which version; none: the current one. One that is named may be deleted.
+    pub version: Option<Version>,
+    /// Where to; maybe the same path.
+    pub to: Path,
+    /// What must be there for it to become the next version.
+    pub expected: Expected,
+    /// How it is described from now on; none: as before.
+    pub described: Option<(String, Metadata)>,
+    /// A move: the file it is made of is deleted, and is as old as it was.
+    pub moved: bool,
+}
+
+/// Copies of all files below a path, a page of them.
+#[derive(Clone, Debug)]
+pub struct CopyBelow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The directory. It must not be above or below the other.
+    pub from: Path,
+    /// Where to.
+    pub to: Path,
+    /// Only files after this one.
+    pub after: Option<Path>,
+    /// At most so many.
+    pub limit: usize,
+    /// A move: the files they are made of are deleted.
+    pub moved: bool,
+}
+
+/// What a page of copies came to.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    /// How many files there were.
+    pub files: usize,
+    /// Where the next page goes on, if there may be one.
+    pub next: Option<Path>,
 }
 
 /// A chunk in its rope.
@@ -61,8 +110,35 @@ pub struct Listing {
     pub below: Option<Path>,
     /// Only those after this one.
     pub after: Option<Path>,
-    /// As they were then, in the order of the store's clock; none: as they are.
-    pub as_of: Option<Timestamp>,
+    /// Of which time.
+    pub at: Moment,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The time that a listing shows, by the clock of the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Moment {
+    /// As the files are.
+    Now,
+    /// Of the files that are there still, those that were there then, as they were: pages that fit together. Costs what
+    /// it returns.
+    Steady(Timestamp),
+    /// As the files were then, with those that are deleted by now. Costs all versions that it passes.
+    Past(Timestamp),
+}
+
+/// Which part of a directory to show.
+#[derive(Clone, Debug)]
+pub struct Browsing {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The directory.
+    pub dir: Path,
+    /// Only names after this one; the name of a directory has a last slash.
+    pub after: Option<String>,
+    /// As it was then; none: as it is.
+    pub past: Option<Timestamp>,
     /// At most so many.
     pub limit: usize,
 }
@@ -82,7 +158,8 @@ pub trait Files {
     /// Makes a small content the next version of its file, in one transaction. At most [`INLINE_SIZE`] bytes.
     ///
     /// # Errors
-    /// [`Error::Missing`](crate::Error::Missing) for a tenant that does not exist.
+    /// [`Error::Missing`](crate::Error::Missing) for a tenant that does not exist;
+    /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
     async fn put_file(&self, file: &NewFile, content: Bytes) -> Result<Version>;
 
     /// A file in one version, or in its current one.
@@ -119,24 +196,49 @@ pub trait Files {
     /// The store's.
     async fn list_files(&self, listing: &Listing) -> Result<Listed>;
 
-    /// What a directory shows, in byte order of the names (those of directories with a last slash), after one of them.
-    /// Costs what it returns, whatever lies deeper.
+    /// What a directory shows, in byte order of the names (those of directories with a last slash). Costs what it
+    /// returns, whatever lies deeper; of a past time, all versions that it passes.
     ///
     /// # Errors
     /// The store's.
-    async fn browse(
+    async fn browse(&self, browsing: &Browsing) -> Result<Vec<Entry>>;
+
+    /// The versions of a path, the newest first, before one of them; deleted ones too.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn list_versions(
         &self,
         tenant: TenantId,
-        dir: &Path,
-        after: Option<&str>,
+        path: &Path,
+        before: Option<Version>,
         limit: usize,
-    ) -> Result<Vec<Entry>>;
+    ) -> Result<Vec<PastFile>>;
+
+    /// Makes a version the next one of a path, without touching its bytes. If the current version there is the same
+    /// already, that one stays. None: there is nothing to copy.
+    ///
+    /// # Errors
+    /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
+    async fn copy_file(&self, copy: &Copy) -> Result<Option<File>>;
+
+    /// The same for what is below a path, as [`Files::copy_file`] for each file; one page is one transaction.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`](crate::Error::TooLong) when a path would become too long; nothing of the page is copied then.
+    async fn copy_files(&self, copy: &CopyBelow) -> Result<Copied>;
 
     /// Deletes all versions of a file. Tells whether there was one.
     ///
     /// # Errors
+    /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
+    async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool>;
+
+    /// Deletes files below a path, at most so many, and tells how many that were.
+    ///
+    /// # Errors
     /// The store's.
-    async fn delete_file(&self, tenant: TenantId, path: &Path) -> Result<bool>;
+    async fn delete_files(&self, tenant: TenantId, dir: &Path, limit: usize) -> Result<usize>;
 
     /// The time by the clock of the store.
     ///

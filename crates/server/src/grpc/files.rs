@@ -1,7 +1,9 @@
 //! Files over gRPC.
 
 use cacheroach_api::file::{
-    DeleteRequest, ListRequest, ListResponse, RetrievalRequest, RetrievalResponse, files_server::Files,
+    CopyRequest, CopyResponse, DeleteRequest, EditRequest, EditResponse, ListRequest, ListResponse,
+    ListVersionsRequest, ListVersionsResponse, Meta, MoveRequest, RestoreRequest, RetrievalRequest,
+    RetrievalResponse, StatRequest, files_server::Files,
 };
 use cacheroach_api::method::files;
 use tonic::{Request, async_trait};
@@ -20,5 +22,29 @@ impl Files for Handlers {
 
     async fn retrieve(&self, request: Request<RetrievalRequest>) -> Answer<RetrievalResponse> {
         self.unary::<files::Retrieve>(request).await
+    }
+
+    async fn stat(&self, request: Request<StatRequest>) -> Answer<Meta> {
+        self.unary::<files::Stat>(request).await
+    }
+
+    async fn list_versions(&self, request: Request<ListVersionsRequest>) -> Answer<ListVersionsResponse> {
+        self.unary::<files::ListVersions>(request).await
+    }
+
+    async fn restore(&self, request: Request<RestoreRequest>) -> Answer<Meta> {
+        self.unary::<files::Restore>(request).await
+    }
+
+    async fn copy(&self, request: Request<CopyRequest>) -> Answer<CopyResponse> {
+        self.unary::<files::Copy>(request).await
+    }
+
+    async fn r#move(&self, request: Request<MoveRequest>) -> Answer<CopyResponse> {
+        self.unary::<files::Move>(request).await
+    }
+
+    async fn edit(&self, request: Request<EditRequest>) -> Answer<EditResponse> {
+        self.unary::<files::Edit>(request).await
     }
 }

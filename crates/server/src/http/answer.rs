@@ -50,6 +50,14 @@ pub(super) fn redirect(location: &str) -> Response<Body> {
     response
 }
 
+/// Something else is there than the request asked for.
+pub(super) fn precondition_failed() -> Response<Body> {
+    let mut response =
+        text(StatusCode::PRECONDITION_FAILED, "the file is not what the request expects it to be\n");
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    response
+}
+
 pub(super) fn not_allowed() -> Response<Body> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
     set(&mut response, header::ALLOW, ALLOWED);
@@ -57,7 +65,7 @@ pub(super) fn not_allowed() -> Response<Body> {
 }
 
 /// What can be done with a path.
-pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE";
+pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE, PATCH, COPY, MOVE";
 
 /// Sets a header to what is known to be one. A value with anything but visible ASCII is left out rather than trusted.
 pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {

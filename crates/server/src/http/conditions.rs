@@ -59,6 +59,18 @@ pub(crate) fn check(headers: &HeaderMap, method_is_read: bool, current: Option<&
     }
 }
 
+/// Whether there are conditions that a write has to look at.
+pub(crate) fn of_write(headers: &HeaderMap) -> bool {
+    [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
+/// Whether the one condition is that there is nothing.
+pub(crate) fn only_if_absent(headers: &HeaderMap) -> bool {
+    let any = |value: &http::HeaderValue| value.as_bytes().trim_ascii() == b"*";
+    headers.get_all(IF_NONE_MATCH).iter().any(any)
+        && ![IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
 /// Whether a `Range` counts: always without an `If-Range`, else only if that names exactly what is stored.
 pub(crate) fn range_applies(headers: &HeaderMap, current: &Validators) -> bool {
     let mut values = headers.get_all(IF_RANGE).iter();

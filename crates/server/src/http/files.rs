@@ -1,20 +1,25 @@
 //! Reading files and directories.
 
+use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use cacheroach_api::content::{BrowseRequest, OpenRequest};
+use cacheroach_api::convert::{from_timestamp, timestamp};
+use cacheroach_api::file::ListVersionsRequest;
 use cacheroach_api::method::contents;
 use cacheroach_model::{Entry, File, Timestamp};
 use cacheroach_service::{Content, Directory, Error, Opened, Result, Service, Stream};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use serde_json::json;
 
 use super::answer::{self, empty, set};
 use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
-use super::{Asked, date, media, target};
+use super::write::set_version;
+use super::{Asked, date, media, metadata, target};
 use crate::body::Body;
 use crate::caller::query;
 
@@ -24,8 +29,14 @@ const USER_CONTENT: &str = "sandbox";
 /// GET, HEAD and OPTIONS of a path: a file, or a directory.
 pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Body>> {
     let path = asked.target.path();
+    let version = version(&asked.parts)?;
     let mut response = match path.strip_suffix('/') {
         Some(file) => directory(service, asked, file).await?,
+        None if query(&asked.parts, "versions").is_some() => history(service, asked).await?,
+        None if version != 0 => {
+            let opened = open_version(service, asked, path, version).await?;
+            serve(&asked.parts.method, &asked.parts.headers, opened).await?
+        }
         None if path.ends_with("/index.html") => match open(service, asked, path).await {
             Ok(_) | Err(Error::NotFound(_)) => redirect(asked, "./"),
             Err(error) => return Err(error),
@@ -62,8 +73,18 @@ fn last_segment(path: &str) -> String {
     if name.contains(':') { format!("./{name}") } else { name }
 }
 
+/// The version that a request is about; 0: the current one.
+pub(super) fn version(parts: &Parts) -> Result<i64> {
+    let Some(text) = query(parts, "version") else { return Ok(0) };
+    text.parse().map_err(|_| Error::invalid("version", "a number"))
+}
+
 async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
-    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version: 0 };
+    open_version(service, asked, path, 0).await
+}
+
+async fn open_version(service: &Service, asked: &Asked, path: &str, version: i64) -> Result<Opened> {
+    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version };
     service.call::<contents::Open>(&asked.caller, request).await
 }
 
@@ -74,7 +95,8 @@ async fn browse(
     after: String,
     limit: i32,
 ) -> Result<Directory> {
-    let request = BrowseRequest { tenant: Some(asked.tenant.into()), path: path.into(), after, limit };
+    let as_of = as_of(&asked.parts)?.map(timestamp);
+    let request = BrowseRequest { tenant: Some(asked.tenant.into()), path: path.into(), after, limit, as_of };
     service.call::<contents::Browse>(&asked.caller, request).await
 }
 
@@ -85,6 +107,10 @@ async fn is_directory(service: &Service, asked: &Asked, path: &str) -> bool {
 
 /// A path with a last slash: a file of that name is elsewhere; then its index page, then what is in it.
 async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
+    let past = query(&asked.parts, "as_of");
+    if past.is_some() {
+        return page_of(service, asked, file).await;
+    }
     if !file.is_empty() && open(service, asked, file).await.is_ok() {
         return Ok(redirect(asked, &format!("../{}", last_segment(file).trim_start_matches("./"))));
     }
@@ -94,6 +120,11 @@ async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Respo
         Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_)) => {}
         Err(error) => return Err(error),
     }
+    page_of(service, asked, file).await
+}
+
+/// What is in a directory.
+async fn page_of(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
     let limit = query(&asked.parts, "limit").map_or(Ok(0), |limit| limit.parse());
     let limit: i32 = limit.map_err(|_| Error::invalid("limit", "a number"))?;
     let after = query(&asked.parts, "after").unwrap_or_default();
@@ -110,7 +141,13 @@ fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
         let slash = if matches!(last, Entry::Directory(_)) { "/" } else { "" };
         let after = percent_encoding::utf8_percent_encode(last.name(), percent_encoding::NON_ALPHANUMERIC);
         let limit = if limit > 0 { format!("&limit={limit}") } else { String::new() };
-        format!("?after={after}{slash}{limit}")
+        let as_of = query(&asked.parts, "as_of").map(|as_of| {
+            format!(
+                "&as_of={}",
+                percent_encoding::utf8_percent_encode(&as_of, percent_encoding::NON_ALPHANUMERIC)
+            )
+        });
+        format!("?after={after}{slash}{limit}{}", as_of.unwrap_or_default())
     });
     let page = Page {
         path: asked.target.path(),
@@ -172,11 +209,49 @@ fn known_type(file: &File) -> Option<&str> {
     if file.content_type.is_empty() { media::by_name(file.path.name()) } else { Some(&file.content_type) }
 }
 
+/// The time whose state a request asks for (RFC 3339).
+fn as_of(parts: &Parts) -> Result<Option<Timestamp>> {
+    let Some(text) = query(parts, "as_of") else { return Ok(None) };
+    let time: jiff::Timestamp =
+        text.parse().map_err(|_| Error::invalid("as_of", "a time like 2026-07-01T00:00:00Z"))?;
+    Ok(Some(Timestamp::from_micros(time.as_microsecond())))
+}
+
+/// The versions of a path, the newest first, for programs.
+async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+    let number = |name: &str| {
+        let text = query(&asked.parts, name).filter(|text| !text.is_empty());
+        text.map_or(Ok(0), |text| text.parse::<i32>().map_err(|_| Error::invalid(name, "a number")))
+    };
+    let request = ListVersionsRequest {
+        tenant: Some(asked.tenant.into()),
+        path: asked.target.path().into(),
+        before: number("before")?.into(),
+        page_size: number("limit")?,
+    };
+    let found = service.call::<contents::Versions>(&asked.caller, request).await?;
+    let shown = |time| format!("{}Z", date::civil(from_timestamp(time)));
+    let versions: Vec<_> = found.versions.into_iter().map(|meta| {
+        let hash: String = meta.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "version": meta.version, "size": meta.size, "hash": hash, "content_type": meta.content_type,
+            "modified": meta.modified_at.map(shown), "deleted": meta.deleted_at.map(shown), "metadata": meta.meta,
+        })
+    }).collect();
+    let before = (found.before > 0).then_some(found.before);
+    let text = json!({ "path": asked.target.path(), "versions": versions, "before": before }).to_string();
+    Ok(answer::page("application/json", text))
+}
+
+/// What tells one content of a file from another.
+pub(super) fn validators(file: &File) -> Validators {
+    Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) }
+}
+
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
 pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) -> Result<Response<Body>> {
     let Opened { file, content } = opened;
-    let validators =
-        Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) };
+    let validators = validators(&file);
     let mut response = match conditions::check(headers, true, Some(&validators)) {
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
@@ -188,6 +263,8 @@ pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) 
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
     set(&mut response, header::VARY, "Authorization, Cookie");
+    set_version(&mut response, file.version.0);
+    metadata::show(response.headers_mut(), &file.metadata);
     Ok(response)
 }
 

@@ -1,6 +1,7 @@
 //! HTTP: files by virtual host, signed URLs, and the download of the command line's configuration.
 
 mod answer;
+mod change;
 mod conditions;
 mod config;
 mod date;
@@ -8,6 +9,7 @@ mod files;
 pub(crate) mod framing;
 mod links;
 mod media;
+mod metadata;
 mod page;
 mod range;
 mod target;
@@ -100,6 +102,9 @@ impl Http {
             Method::GET | Method::HEAD | Method::OPTIONS => files::get(&self.service, &asked).await,
             Method::PUT | Method::POST => write::put(&self.service, &asked, body).await,
             Method::DELETE => write::delete(&self.service, &asked).await,
+            Method::PATCH => change::patch(&self.service, &asked, body).await,
+            _ if method.as_str() == "COPY" => change::copy(&self.service, &asked).await,
+            _ if method.as_str() == "MOVE" => change::rename(&self.service, &asked).await,
             _ => return answer::not_allowed(),
         };
         answer.unwrap_or_else(|error| refuse_with(&error, asked.caller.is_anonymous()))

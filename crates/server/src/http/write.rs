@@ -1,19 +1,26 @@
 //! Writing and deleting files.
 
 use ::http::request::Parts;
-use ::http::{HeaderMap, Response, StatusCode, Version, header};
-use cacheroach_api::content::WriteRequest;
+use ::http::{HeaderMap, HeaderName, Response, StatusCode, Version, header};
+use cacheroach_api::content::{OpenRequest, WriteRequest};
 use cacheroach_api::file::DeleteRequest;
 use cacheroach_api::method::contents;
-use cacheroach_model::Metadata;
 use cacheroach_service::{Error, Result, Service, Writer};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use super::answer::{self, set};
-use super::{Asked, media};
+use super::conditions::{self, Verdict};
+use super::{Asked, files, media, metadata};
 use crate::body::Body;
+use crate::caller::query;
 use crate::patience::IDLE;
+
+/// Which version a path has.
+pub(super) const VERSION: HeaderName = HeaderName::from_static("x-cacheroach-version");
+
+/// Which version it must have for a change to be made; -1: none.
+pub(super) const EXPECTED_VERSION: HeaderName = HeaderName::from_static("x-cacheroach-expected-version");
 
 /// PUT and POST: the body becomes the next version of the path.
 pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Result<Response<Body>> {
@@ -28,16 +35,72 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Res
         tenant: Some(asked.tenant.into()),
         path: asked.target.path().into(),
         content_type: declared_type(headers)?,
+        meta: metadata::of(headers)?,
+        expected_version: 0,
     };
-    let mut writer = service.call::<contents::Write>(&asked.caller, request).await?;
+    let Some(expected_version) = expected(service, asked, asked.target.path()).await? else {
+        return Ok(answer::precondition_failed());
+    };
+    let request = WriteRequest { expected_version, ..request };
+    let mut writer = match service.call::<contents::Write>(&asked.caller, request).await {
+        Err(Error::Conflict(_)) => return Ok(answer::precondition_failed()),
+        writer => writer?,
+    };
     if let Err(error) = receive(&mut writer, &asked.parts, body).await {
         writer.abandon().await;
         return Err(error);
     }
-    let written = writer.finish(Metadata::default()).await?;
+    let written = match writer.finish().await {
+        Err(Error::Conflict(_)) => return Ok(answer::precondition_failed()),
+        written => written?,
+    };
     let mut response = answer::text(StatusCode::ACCEPTED, written.hash.to_string());
     set(&mut response, header::ETAG, &format!("\"{}\"", written.hash));
+    set_version(&mut response, written.version.0);
     Ok(response)
+}
+
+/// Tells which version a path has now.
+pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
+    set(response, VERSION, &version.to_string());
+}
+
+/// The version that a request expects to find; 0: it does not say.
+pub(super) fn said_version(headers: &HeaderMap) -> Result<i64> {
+    let Some(value) = headers.get(EXPECTED_VERSION) else { return Ok(0) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Error::invalid(EXPECTED_VERSION.as_str(), "a version, -1 for no file, or 0 for any"))
+}
+
+/// What the conditions of a request come to as an expected version; none if they fail already. What depends on what is
+/// stored (RFC 9110, 13.1) is for those who may read it.
+pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Result<Option<i64>> {
+    let headers = &asked.parts.headers;
+    let said = said_version(headers)?;
+    if !conditions::of_write(headers) {
+        return Ok(Some(said));
+    }
+    if conditions::only_if_absent(headers) {
+        // Whoever may write a file may write it only if there is none: that needs no look.
+        return Ok((said <= 0).then_some(-1));
+    }
+    // What may not be written is refused whatever is there; an unused writer leaves nothing.
+    let tenant = Some(asked.tenant.into());
+    let write = WriteRequest { tenant: tenant.clone(), path: path.into(), ..Default::default() };
+    service.call::<contents::Write>(&asked.caller, write).await?;
+    let request = OpenRequest { tenant, path: path.into(), version: 0 };
+    let current = match service.call::<contents::Open>(&asked.caller, request).await {
+        Ok(opened) => Some(opened.file),
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error),
+    };
+    let validators = current.as_ref().map(files::validators);
+    if conditions::check(headers, false, validators.as_ref()) != Verdict::Proceed {
+        return Ok(None);
+    }
+    // What was judged must be what is replaced.
+    let judged = current.map_or(-1, |file| file.version.0);
+    Ok((said == 0 || said == judged).then_some(judged))
 }
 
 /// The type that the client means. What programs send by themselves says nothing of the content.
@@ -75,9 +138,38 @@ async fn receive(writer: &mut Writer, parts: &Parts, mut body: Incoming) -> Resu
     if ended && declared.is_none_or(|declared: u64| declared == received) { Ok(()) } else { Err(cut_off()) }
 }
 
-/// DELETE: what is not there is deleted already.
+/// DELETE: what is not there is deleted already. With `?recursive` and a last slash, all that is below.
 pub(super) async fn delete(service: &Service, asked: &Asked) -> Result<Response<Body>> {
-    let request = DeleteRequest { tenant: Some(asked.tenant.into()), path: asked.target.path().into() };
-    service.call::<contents::Remove>(&asked.caller, request).await?;
-    Ok(answer::empty(StatusCode::OK))
+    let path = asked.target.path();
+    let recursive = match query(&asked.parts, "recursive").as_deref() {
+        None => false,
+        Some("" | "true") if path.ends_with('/') => true,
+        Some("" | "true") => {
+            return Err(Error::invalid("recursive", "of a directory: a path with a last slash"));
+        }
+        Some(_) => return Err(Error::invalid("recursive", "true, or nothing")),
+    };
+    // A directory is nothing that a condition could hold for.
+    let conditional = conditions::of_write(&asked.parts.headers);
+    let request = DeleteRequest {
+        tenant: Some(asked.tenant.into()),
+        path: path.into(),
+        recursive: recursive && !conditional,
+        expected_version: 0,
+    };
+    if path.ends_with('/') {
+        service.call::<contents::Remove>(&asked.caller, request).await?;
+        return Ok(match conditional {
+            true => answer::precondition_failed(),
+            false => answer::empty(StatusCode::OK),
+        });
+    }
+    let Some(expected_version) = expected(service, asked, path).await? else {
+        return Ok(answer::precondition_failed());
+    };
+    match service.call::<contents::Remove>(&asked.caller, DeleteRequest { expected_version, ..request }).await
+    {
+        Err(Error::Conflict(_)) => Ok(answer::precondition_failed()),
+        done => done.map(|()| answer::empty(StatusCode::OK)),
+    }
 }

@@ -28,6 +28,12 @@ const TABLE: &str = "
     cacheroach.file.Files/Delete            | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.file.Files/List              | U   U   | ok  D   | D   D   | ok  D   | ok  ok
     cacheroach.file.Files/Retrieve          | U   U   | ok  D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/Stat              | U   U   | ok  D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/ListVersions      | U   U   | ok  D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/Restore           | U   U   | D   D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/Copy              | U   U   | D   D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/Move              | U   U   | D   D   | D   D   | ok  D   | ok  ok
+    cacheroach.file.Files/Edit              | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.principal.Principals/Ensure  | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.principal.Principals/List    | U       | D       | D       | D       | ok
     cacheroach.principal.Principals/Load    | U   U   | ok  ok  | ok  ok  | ok  ok  | ok  ok
@@ -58,16 +64,28 @@ const TABLE: &str = "
     PUT /dir/file                           | 401 401 | 403 404 | 202 404 | 202 404 | 202 202
     POST /dir/file                          | 401 401 | 403 404 | 202 404 | 202 404 | 202 202
     DELETE /dir/file                        | 401 401 | 403 404 | 200 404 | 200 404 | 200 200
+    GET /dir/file?version=1                 | 401 401 | 200 404 | 403 404 | 200 404 | 200 200
+    GET /dir/file?versions                  | 401 401 | 200 404 | 403 404 | 200 404 | 200 200
+    COPY /dir/file                          | 401 401 | 403 404 | 403 404 | 200 404 | 200 200
+    MOVE /dir/file                          | 401 401 | 403 404 | 403 404 | 200 404 | 200 200
+    PATCH /dir/file                         | 401 401 | 403 404 | 200 404 | 200 404 | 200 200
+    PATCH /dir/file restore                 | 401 401 | 403 404 | 403 404 | 200 404 | 200 200
+    DELETE /dir/?recursive                  | 401 401 | 403 404 | 200 404 | 200 404 | 200 200
     GET /_/v0/retrieve/file                 | 401 401 | 404 404 | 404 404 | 403 403 | 403 403
     GET /_/v0/config                        | 200 200 | 200 200 | 200 200 | 200 200 | 200 200
 ";
 
 /// Which request of the inside an HTTP request makes.
-const ASKED_OVER_HTTP: [(&str, &str); 4] = [
+const ASKED_OVER_HTTP: [(&str, &str); 9] = [
     ("cacheroach.content.Contents/Open", "GET /dir/file"),
     ("cacheroach.content.Contents/Browse", "GET /dir/"),
     ("cacheroach.content.Contents/Write", "PUT /dir/file"),
     ("cacheroach.content.Contents/Remove", "DELETE /dir/file"),
+    ("cacheroach.content.Contents/Versions", "GET /dir/file?versions"),
+    ("cacheroach.content.Contents/Copy", "COPY /dir/file"),
+    ("cacheroach.content.Contents/Move", "MOVE /dir/file"),
+    ("cacheroach.content.Contents/Edit", "PATCH /dir/file"),
+    ("cacheroach.content.Contents/Restore", "PATCH /dir/file restore"),
 ];
 
 struct Row {

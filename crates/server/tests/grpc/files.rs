@@ -9,7 +9,7 @@ use crate::support::{DAY, HOUR, Server, on_everything, on_principal, on_tenant};
 use crate::{code, refusal};
 
 fn delete(tenant: TenantId, path: &str) -> file::DeleteRequest {
-    file::DeleteRequest { tenant: Some(tenant.into()), path: path.into() }
+    file::DeleteRequest { tenant: Some(tenant.into()), path: path.into(), ..Default::default() }
 }
 
 fn retrieve(tenant: TenantId, path: &str) -> file::RetrievalRequest {
@@ -32,7 +32,12 @@ async fn a26_write_does_not_read_and_read_does_not_write() {
     server.put(tenant, "/a", "x").await;
     let reader = server.issue(&on_tenant(principal, Capabilities::READ, tenant, "/*")).await;
     let writer = server.issue(&on_tenant(principal, Capabilities::WRITE, tenant, "/*")).await;
-    let list = file::ListRequest { tenant: Some(tenant.into()), path: "/".into(), cursor: None };
+    let list = file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    };
     let denied = (Code::PermissionDenied, "inappropriate fields in request".to_owned());
     assert_eq!(refusal(server.files(&writer).list(list.clone()).await), denied);
     assert_eq!(refusal(server.files(&writer).retrieve(retrieve(tenant, "/a")).await), denied);
@@ -70,7 +75,12 @@ async fn c23_a_deleted_path_begins_anew() {
     server.files(&server.super_token()).delete(delete(tenant, "/a")).await.unwrap();
     server.advance(HOUR);
     server.put(tenant, "/a", "xyz").await;
-    let list = file::ListRequest { tenant: Some(tenant.into()), path: "/".into(), cursor: None };
+    let list = file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    };
     let found = server.files(&server.super_token()).list(list).await.unwrap().into_inner().files;
     assert_eq!((found.len(), found[0].version, found[0].size), (1, 3, 3));
     let now = cacheroach_api::convert::timestamp(server.now());
@@ -217,9 +227,14 @@ async fn a67_ids_of_a_wrong_length_are_refused() {
     for length in [0, 1, 15, 17, 32] {
         let tenant = Some(cacheroach_api::tenant::Id { data: vec![10; length] });
         let mut files = server.files(&root);
-        let request = file::DeleteRequest { tenant: tenant.clone(), path: "/a".into() };
+        let request = file::DeleteRequest { tenant: tenant.clone(), path: "/a".into(), ..Default::default() };
         assert_eq!(code(&files.delete(request).await), Code::InvalidArgument, "{length}");
-        let request = file::ListRequest { tenant: tenant.clone(), path: "/".into(), cursor: None };
+        let request = file::ListRequest {
+            tenant: tenant.clone(),
+            path: "/".into(),
+            cursor: None,
+            ..Default::default()
+        };
         assert_eq!(code(&files.list(request).await), Code::InvalidArgument, "{length}");
         let request = file::RetrievalRequest { tenant, ..retrieve(TenantId::SCRATCHPAD, "/a") };
         assert_eq!(code(&files.retrieve(request).await), Code::InvalidArgument, "{length}");

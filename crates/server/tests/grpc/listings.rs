@@ -15,7 +15,8 @@ async fn page(
     path: &str,
     cursor: Option<Cursor>,
 ) -> Result<ListResponse, Status> {
-    let request = ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor };
+    let request =
+        ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor, ..Default::default() };
     server.files(token).list(request).await.map(tonic::Response::into_inner)
 }
 

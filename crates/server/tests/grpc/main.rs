@@ -17,6 +17,7 @@ mod tenants;
 mod tokens;
 mod transport;
 mod uploads;
+mod versions;
 mod vhosts;
 
 use tonic::{Code, Response, Status, Streaming};

@@ -13,12 +13,14 @@ async fn put(server: &Server, token: &str, tenant: TenantId, path: &str) -> Code
         tenant: Some(tenant.into()),
         path: path.into(),
         committed: Some(Committed::Contents(b"x".into())),
+        ..Default::default()
     };
     code(&server.uploads(token).begin(request).await)
 }
 
 async fn delete(server: &Server, token: &str, tenant: TenantId, path: &str) -> Code {
-    let request = file::DeleteRequest { tenant: Some(tenant.into()), path: path.into() };
+    let request =
+        file::DeleteRequest { tenant: Some(tenant.into()), path: path.into(), ..Default::default() };
     code(&server.files(token).delete(request).await)
 }
 
@@ -29,7 +31,12 @@ async fn sign(server: &Server, token: &str, tenant: TenantId, path: &str) -> Cod
 }
 
 async fn list(server: &Server, token: &str, tenant: TenantId, path: &str) -> Code {
-    let request = file::ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor: None };
+    let request = file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: path.into(),
+        cursor: None,
+        ..Default::default()
+    };
     code(&server.files(token).list(request).await)
 }
 

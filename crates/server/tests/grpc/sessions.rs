@@ -28,7 +28,12 @@ async fn ask(
 }
 
 async fn list(server: &Server, token: &str, tenant: TenantId, path: &str) -> Code {
-    let request = file::ListRequest { tenant: Some(tenant.into()), path: path.into(), cursor: None };
+    let request = file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: path.into(),
+        cursor: None,
+        ..Default::default()
+    };
     code(&server.files(token).list(request).await)
 }
 

@@ -118,6 +118,7 @@ async fn a68_a_message_has_at_most_4_mib() {
             tenant: Some(tenant.into()),
             path: "/a".into(),
             committed: Some(cacheroach_api::upload::begin_request::Committed::Contents(vec![0; LIMIT - 100])),
+            ..Default::default()
         };
         let rest = size - request.encoded_len();
         request.path = format!("/{}", "a".repeat(rest + 1));
@@ -170,6 +171,7 @@ async fn a68_calls_that_are_given_up_do_no_harm() {
         tenant: Some(tenant.into()),
         path: "/a".into(),
         committed: Some(cacheroach_api::upload::begin_request::Committed::Contents(vec![1; 1 << 20])),
+        ..Default::default()
     };
     for wait in 0..40 {
         let mut uploads = server.uploads(&server.super_token());
@@ -194,9 +196,13 @@ async fn a67_what_does_not_decode_is_the_callers_fault() {
         assert_eq!(code, Code::InvalidArgument, "{bytes:?}: {text}");
     }
     // Unknown fields are ignored.
-    let mut request =
-        cacheroach_api::file::ListRequest { tenant: Some(tenant.into()), path: "/".into(), cursor: None }
-            .encode_to_vec();
+    let mut request = cacheroach_api::file::ListRequest {
+        tenant: Some(tenant.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    }
+    .encode_to_vec();
     request.extend_from_slice(&[0xf8, 0x3f, 1, 0xfa, 0x3f, 1, 0x41]);
     assert_eq!(send(&server, "cacheroach.file.Files/List", &[], frame(0, &request)).await.0, Code::Ok);
     // An unknown value of an enumeration is still a field that nobody may send.
@@ -215,6 +221,7 @@ async fn a67_of_two_members_of_a_oneof_the_last_is_checked_and_used() {
         tenant: Some(tenant.into()),
         path: "/a".into(),
         committed: None,
+        ..Default::default()
     }
     .encode_to_vec();
     // contents = "x", then empty = true.

@@ -34,7 +34,12 @@ impl Site {
     }
 
     async fn begin_with(&self, path: &str, committed: Option<Committed>) -> Result<BeginResponse, Status> {
-        let request = BeginRequest { tenant: Some(self.tenant.into()), path: path.into(), committed };
+        let request = BeginRequest {
+            tenant: Some(self.tenant.into()),
+            path: path.into(),
+            committed,
+            ..Default::default()
+        };
         self.server.uploads(&self.token).begin(request).await.map(tonic::Response::into_inner)
     }
 
@@ -62,7 +67,8 @@ impl Site {
     }
 
     async fn commit_as(&self, token: &str, state: &TransferState) -> Result<(), Status> {
-        let request = CommitRequest { state: Some(state.clone()), meta: HashMap::new() };
+        let request =
+            CommitRequest { state: Some(state.clone()), meta: HashMap::new(), ..Default::default() };
         self.server.uploads(token).commit(request).await.map(|_| ())
     }
 
@@ -183,16 +189,21 @@ async fn metadata_comes_with_the_commit_and_is_listed() {
     let state = site.begin("/a").await;
     let mut pairs = HashMap::from([("Some-Key; '".to_owned(), "any value\u{e9}".to_owned())]);
     pairs.insert("empty".into(), String::new());
-    let request = CommitRequest { state: Some(state), meta: pairs.clone() };
+    let request = CommitRequest { state: Some(state), meta: pairs.clone(), ..Default::default() };
     site.server.uploads(&site.token).commit(request).await.unwrap();
-    let request = file::ListRequest { tenant: Some(site.tenant.into()), path: "/".into(), cursor: None };
+    let request = file::ListRequest {
+        tenant: Some(site.tenant.into()),
+        path: "/".into(),
+        cursor: None,
+        ..Default::default()
+    };
     let found = site.server.files(&site.token).list(request).await.unwrap().into_inner();
     assert_eq!(found.files[0].meta, pairs);
 
     let too_many = (0..65).map(|at| (at.to_string(), String::new())).collect();
     let too_long = HashMap::from([("a".to_owned(), "x".repeat(8 * 1024))]);
     for meta in [too_many, too_long] {
-        let request = CommitRequest { state: Some(site.begin("/b").await), meta };
+        let request = CommitRequest { state: Some(site.begin("/b").await), meta, ..Default::default() };
         let answer = site.server.uploads(&site.token).commit(request).await;
         assert!(matches!(code(&answer), Code::InvalidArgument | Code::ResourceExhausted), "{answer:?}");
     }
@@ -220,7 +231,7 @@ async fn s5_a_request_without_a_state_is_refused() {
         [None, Some(TransferState::default()), Some(TransferState { deadline, ..Default::default() })]
     {
         let mut uploads = site.server.uploads(&site.token);
-        let request = CommitRequest { state: state.clone(), meta: HashMap::new() };
+        let request = CommitRequest { state: state.clone(), meta: HashMap::new(), ..Default::default() };
         assert_bad_state(uploads.commit(request).await, "commit");
         assert_bad_state(uploads.transfer(TransferRequest { state, data: vec![1] }).await, "transfer");
     }
@@ -377,7 +388,8 @@ async fn f20_committing_again_answers_and_changes_nothing() {
     site.commit(&state).await.unwrap();
     assert_eq!(site.list().await, [("/a".into(), 2, 5)]);
     assert_eq!(site.get("/a").await, b"newer");
-    let request = file::DeleteRequest { tenant: Some(site.tenant.into()), path: "/a".into() };
+    let request =
+        file::DeleteRequest { tenant: Some(site.tenant.into()), path: "/a".into(), ..Default::default() };
     site.server.files(&site.token).delete(request).await.unwrap();
     site.commit(&state).await.unwrap();
     assert_eq!(site.list().await, []);
@@ -450,7 +462,12 @@ async fn a37_an_upload_ends_with_the_session() {
     let write = on_tenant(principal, Capabilities::WRITE, site.tenant, "/*");
     let (grant, _) = site.server.issue_session(&write).await;
     let itself = site.session(on_principal(principal, Capabilities::ALL, principal)).await;
-    let request = BeginRequest { tenant: Some(site.tenant.into()), path: "/b".into(), committed: None };
+    let request = BeginRequest {
+        tenant: Some(site.tenant.into()),
+        path: "/b".into(),
+        committed: None,
+        ..Default::default()
+    };
     let state = site.server.uploads(&itself).begin(request).await.unwrap().into_inner().state.unwrap();
     let revoke = token::InvalidateRequest { kind: grant.id.map(token::invalidate_request::Kind::Id) };
     site.server.tokens(&itself).invalidate(revoke).await.unwrap();
@@ -563,7 +580,8 @@ async fn an_upload_to_a_tenant_that_is_not_there_stores_nothing() {
     let root = site.server.super_token();
     let nowhere = TenantId::new([1; 16]);
     for committed in [None, Some(Committed::Contents(b"x".into())), Some(Committed::Empty(true))] {
-        let request = BeginRequest { tenant: Some(nowhere.into()), path: "/a".into(), committed };
+        let request =
+            BeginRequest { tenant: Some(nowhere.into()), path: "/a".into(), committed, ..Default::default() };
         let answer = site.server.uploads(&root).begin(request).await;
         assert_eq!(code(&answer), Code::NotFound);
     }

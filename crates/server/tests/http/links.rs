@@ -160,7 +160,8 @@ async fn a41_d4_the_token_of_a_link_is_good_nowhere_else() {
     }
     let mut tokens = site.server.tokens(good);
     assert_eq!(tokens.current(()).await.unwrap_err().code(), Code::Unauthenticated);
-    let request = file::DeleteRequest { tenant: Some(site.tenant.into()), path: "/dir/f".into() };
+    let request =
+        file::DeleteRequest { tenant: Some(site.tenant.into()), path: "/dir/f".into(), ..Default::default() };
     let refused = site.server.files(good).delete(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     let request = file::RetrievalRequest {

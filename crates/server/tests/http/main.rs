@@ -7,6 +7,7 @@ mod support;
 
 mod reopened;
 mod site;
+mod versions;
 mod wire;
 
 mod conditions;

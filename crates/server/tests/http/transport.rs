@@ -198,7 +198,7 @@ async fn the_body_of_a_refused_write_is_no_request() {
     let inner = site.head("PUT", "/inner") + "Content-Length: 4\r\nConnection: close\r\n\r\nevil";
     for (head, status) in [
         (format!("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", inner.len()), 401),
-        (format!("{}Content-Length: {}\r\n\r\n", site.head("PATCH", "/x"), inner.len()), 405),
+        (format!("{}Content-Length: {}\r\n\r\n", site.head("LOCK", "/x"), inner.len()), 405),
         (format!("{}Content-Length: {}\r\n\r\n", site.head("PUT", "/"), inner.len()), 400),
         (format!("{}Content-Length: {}\r\n\r\n", site.head("GET", "/none"), inner.len()), 404),
         (format!("{}Content-Length: {}\r\n\r\n", site.head("PUT", "//x"), inner.len()), 301),

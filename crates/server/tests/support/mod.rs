@@ -301,6 +301,7 @@ impl Server {
             tenant: Some(tenant.into()),
             path: path.into(),
             committed: Some(upload::begin_request::Committed::Contents(contents.into())),
+            ..Default::default()
         };
         let answer = self.uploads(&self.super_token()).begin(request).await.unwrap();
         assert!(answer.into_inner().committed);

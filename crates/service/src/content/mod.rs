@@ -6,4 +6,5 @@ mod writer;
 
 pub(crate) use chunks::{discard, hash, keep};
 pub use reader::{Content, Opened};
+pub(crate) use writer::Target;
 pub use writer::{Writer, Written};

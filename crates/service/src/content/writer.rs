@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use cacheroach_model::{CHUNK_SIZE, Hash, Metadata, Path, TenantId, UploadId, Version};
+use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
@@ -26,9 +26,7 @@ pub struct Writer {
     room: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
     store: Store,
-    tenant: TenantId,
-    path: Path,
-    content_type: String,
+    target: Target,
     timeout: Duration,
     id: UploadId,
     /// Whether the store knows of the upload: small contents never need that.
@@ -40,6 +38,18 @@ pub struct Writer {
     /// The group before, on its way.
     working: Option<JoinHandle<Result<Stored>>>,
     stored: Stored,
+}
+
+/// Where a content goes, and how it is described there.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) tenant: TenantId,
+    pub(crate) path: Path,
+    /// Empty: told by the name or the content when read.
+    pub(crate) content_type: String,
+    pub(crate) metadata: Metadata,
+    /// What must be there for the content to become the next version.
+    pub(crate) expected: Expected,
 }
 
 /// How far a content is safe.
@@ -62,9 +72,7 @@ pub struct Written {
 impl Writer {
     pub(crate) fn new(
         store: Store,
-        tenant: TenantId,
-        path: Path,
-        content_type: String,
+        target: Target,
         id: UploadId,
         timeout: Duration,
         room: Arc<Semaphore>,
@@ -73,9 +81,7 @@ impl Writer {
             room,
             permit: None,
             store,
-            tenant,
-            path,
-            content_type,
+            target,
             timeout,
             id,
             begun: false,
@@ -112,10 +118,10 @@ impl Writer {
     /// Makes what was written the next version of the file.
     ///
     /// # Errors
-    /// The store's; nothing is visible then.
-    pub async fn finish(mut self, metadata: Metadata) -> Result<Written> {
+    /// [`Error::Conflict`] when something else is there than was expected; the store's. Nothing is visible then.
+    pub async fn finish(mut self) -> Result<Written> {
         if !self.begun && self.full.is_empty() && self.filling.len() <= INLINE_SIZE {
-            return self.finish_small(metadata).await;
+            return self.finish_small().await;
         }
         if !self.filling.is_empty() {
             let last = mem::take(&mut self.filling).freeze();
@@ -125,7 +131,7 @@ impl Writer {
         self.wait().await?;
         let stored = mem::take(&mut self.stored);
         let hash = Hash::new(stored.hash.finalize().into());
-        let file = self.file(hash, metadata);
+        let file = self.file(hash);
         let version = self.store.metadata.commit_upload(self.id, stored.offset, &file).await?;
         Ok(Written { version, hash, size: stored.offset })
     }
@@ -142,21 +148,16 @@ impl Writer {
         }
     }
 
-    async fn finish_small(self, metadata: Metadata) -> Result<Written> {
+    async fn finish_small(self) -> Result<Written> {
         let content = self.filling.clone().freeze();
         let (hash, size) = (hash(&content), content.len() as u64);
-        let version = self.store.metadata.put_file(&self.file(hash, metadata), content).await?;
+        let version = self.store.metadata.put_file(&self.file(hash), content).await?;
         Ok(Written { version, hash, size })
     }
 
-    fn file(&self, hash: Hash, metadata: Metadata) -> NewFile {
-        NewFile {
-            tenant: self.tenant,
-            path: self.path.clone(),
-            hash,
-            content_type: self.content_type.clone(),
-            metadata,
-        }
+    fn file(&self, hash: Hash) -> NewFile {
+        let Target { tenant, path, content_type, metadata, expected } = self.target.clone();
+        NewFile { tenant, path, hash, content_type, metadata, expected }
     }
 
     /// Sends the full chunks on their way, once those before are safe.
@@ -166,13 +167,14 @@ impl Writer {
             return Ok(());
         }
         if !self.begun {
-            let (id, tenant, path, timeout) = (self.id, self.tenant, self.path.clone(), self.timeout);
+            let (id, timeout) = (self.id, self.timeout);
+            let Target { tenant, path, .. } = self.target.clone();
             self.store.metadata.begin_upload(&NewUpload { id, tenant, path, timeout }).await?;
             self.begun = true;
         }
         let group = Group {
             store: self.store.clone(),
-            tenant: self.tenant,
+            tenant: self.target.tenant,
             upload: self.id,
             timeout: self.timeout,
             chunks: mem::take(&mut self.full),

@@ -2,17 +2,19 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{Entry, File, Hash, Path, RopeId, TenantId, Timestamp, UploadId, Version};
+use cacheroach_model::{
+    Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, UploadId, Version,
+};
 use rusqlite::{Connection, Row, params};
 
-use super::Sqlite;
 use super::chunks::{ensure_chunk, next_generation};
-use super::row::{
-    FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, path, signed,
-};
+use super::row::{FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, signed};
 use super::tenants::must_exist;
+use super::{Sqlite, copies, listings};
 use crate::chunks::Place;
-use crate::files::{Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece};
+use crate::files::{
+    Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece,
+};
 use crate::{Error, Result};
 
 /// Makes a rope of the tenant, which must be visible, the next version of a file. Part of a larger transaction.
@@ -23,6 +25,18 @@ pub(super) fn add_version(
     size: u64,
     now: Timestamp,
 ) -> Result<Version> {
+    add_version_of(connection, new, rope, size, now, now)
+}
+
+/// The same for a content that may be older than its file: `since` is when a file that is new here came into being.
+pub(super) fn add_version_of(
+    connection: &Connection,
+    new: &NewFile,
+    rope: Option<RopeId>,
+    size: u64,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Version> {
     let (tenant, path) = (new.tenant.as_bytes(), new.path.as_str());
     // Deleted versions count: numbers of a path only grow. A path that was deleted comes into being anew.
     let sql = "SELECT (SELECT MAX(version) FROM versions WHERE tenant = ?1 AND path = ?2) AS last,
@@ -31,6 +45,11 @@ pub(super) fn add_version(
         Ok((get::<Option<i64>>(row, "last")?, get::<Option<i64>>(row, "created_at")?))
     })?
     .unwrap_or_default();
+    // The last version is the current one unless it is deleted: then there is no head.
+    let current = created_at.and(last).map(Version);
+    if !new.expected.is_met_by(current) {
+        return Err(Error::Skew);
+    }
     let version = last.unwrap_or(0) + 1;
     for sql in [
         "INSERT INTO versions (tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata)
@@ -47,7 +66,7 @@ pub(super) fn add_version(
             new.hash.as_bytes(),
             signed(size),
             new.content_type,
-            created_at.unwrap_or(now.micros()),
+            created_at.unwrap_or(since.micros()),
             now.micros(),
             metadata_text(&new.metadata),
         ];
@@ -94,7 +113,7 @@ fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> R
     Ok(rope)
 }
 
-fn find(
+pub(super) fn find(
     connection: &Connection,
     tenant: TenantId,
     path: &Path,
@@ -114,7 +133,7 @@ fn find(
     }
 }
 
-fn select(from: &str) -> String {
+pub(super) fn select(from: &str) -> String {
     format!("SELECT {FILE} {from}")
 }
 
@@ -137,80 +156,26 @@ fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> R
     all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), limit(PIECES_PAGE)], piece)
 }
 
-/// The first path that is not below a prefix: its last slash becomes the character behind the slash.
-fn behind(prefix: &str) -> String {
-    format!("{}0", prefix.strip_suffix('/').unwrap_or(prefix))
-}
-
-fn list(connection: &Connection, listing: &Listing) -> Result<Listed> {
-    let tenant = listing.tenant.as_bytes();
-    let mut heads = Vec::new();
-    if let Some(path) = &listing.exactly
-        && listing.after.as_ref().is_none_or(|after| after < path)
-    {
-        heads.extend(find(connection, listing.tenant, path, None)?);
-    }
-    if let Some(dir) = &listing.below {
-        let prefix = dir.prefix();
-        let after = listing.after.as_ref().map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
-        let sql = select("FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?");
-        let room = listing.limit.saturating_sub(heads.len());
-        let values = params![tenant, after, behind(&prefix), limit(room)];
-        heads.extend(all(connection, &sql, values, file)?);
-    }
-    let next = if heads.len() >= listing.limit { heads.last().map(|head| head.path.clone()) } else { None };
-    // Written since: as it was then, if it was there then.
-    let sql = select(
-        "FROM versions WHERE tenant = ? AND path = ? AND modified_at <= ? AND deleted_at IS NULL
-         ORDER BY version DESC LIMIT 1",
-    );
-    let as_it_was = |head: File| match listing.as_of {
-        Some(as_of) if head.modified_at > as_of => {
-            one(connection, &sql, params![tenant, head.path.as_str(), as_of.micros()], file)
-        }
-        _ => Ok(Some(head)),
-    };
-    let files = heads.into_iter().filter_map(|head| as_it_was(head).transpose()).collect::<Result<_>>()?;
-    Ok(Listed { files, next })
-}
-
-/// Walks the index of heads and jumps over each subdirectory once it has seen one file in it.
-fn browse(
+/// Deletes all versions of a file. Part of a larger transaction.
+pub(super) fn delete(
     connection: &Connection,
     tenant: TenantId,
-    dir: &Path,
-    after: Option<&str>,
-    most: usize,
-) -> Result<Vec<Entry>> {
-    let prefix = dir.prefix();
-    let end = behind(&prefix);
-    let mut from = match after {
-        None => prefix.clone(),
-        Some(name) if name.ends_with('/') => behind(&format!("{prefix}{name}")),
-        // No path sorts between a name and the same name with the lowest character allowed in a path behind it.
-        Some(name) => format!("{prefix}{name}\u{1}"),
-    };
-    let sql = select("FROM files WHERE tenant = ? AND path >= ? AND path < ? ORDER BY path");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut entries = Vec::new();
-    'seek: while entries.len() < most {
-        let mut rows = statement.query(params![tenant.as_bytes(), from, end])?;
-        while let Some(row) = rows.next()? {
-            let path = path(row)?;
-            let name = path.as_str().strip_prefix(&prefix).unwrap_or_default();
-            if let Some((directory, _)) = name.split_once('/') {
-                from = behind(&format!("{prefix}{directory}/"));
-                entries.push(Entry::Directory(directory.to_owned()));
-                continue 'seek;
-            }
-            entries.push(Entry::File(file(row)?));
-            if entries.len() == most {
-                break 'seek;
-            }
+    path: &Path,
+    expected: Expected,
+    now: Timestamp,
+) -> Result<bool> {
+    if expected != Expected::Anything {
+        let current = find(connection, tenant, path, None)?.map(|file| file.version);
+        if !expected.is_met_by(current) {
+            return Err(Error::Skew);
         }
-        break;
     }
-    Ok(entries)
+    let (tenant, path) = (tenant.as_bytes(), path.as_str());
+    let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
+    let there = change(connection, sql, params![tenant, path])? > 0;
+    let sql = "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
+    change(connection, sql, params![now.micros(), tenant, path])?;
+    Ok(there)
 }
 
 #[async_trait]
@@ -255,32 +220,52 @@ impl Files for Sqlite {
 
     async fn list_files(&self, listing: &Listing) -> Result<Listed> {
         let listing = listing.clone();
-        self.readers.read(move |connection| list(connection, &listing)).await
+        self.readers.read(move |connection| listings::list(connection, &listing)).await
     }
 
-    async fn browse(
+    async fn browse(&self, browsing: &Browsing) -> Result<Vec<Entry>> {
+        let browsing = browsing.clone();
+        self.readers.read(move |connection| listings::browse(connection, &browsing)).await
+    }
+
+    async fn list_versions(
         &self,
         tenant: TenantId,
-        dir: &Path,
-        after: Option<&str>,
-        most: usize,
-    ) -> Result<Vec<Entry>> {
-        let (dir, after) = (dir.clone(), after.map(str::to_owned));
-        self.readers.read(move |connection| browse(connection, tenant, &dir, after.as_deref(), most)).await
+        path: &Path,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<PastFile>> {
+        let path = path.clone();
+        self.readers
+            .read(move |connection| listings::versions(connection, tenant, &path, before, limit))
+            .await
     }
 
-    async fn delete_file(&self, tenant: TenantId, path: &Path) -> Result<bool> {
+    async fn copy_file(&self, copy: &Copy) -> Result<Option<File>> {
+        let copy = copy.clone();
+        self.writer.write(move |connection, now| copies::copy(connection, &copy, now)).await
+    }
+
+    async fn copy_files(&self, copy: &CopyBelow) -> Result<Copied> {
+        let copy = copy.clone();
+        self.writer.write(move |connection, now| copies::copy_below(connection, &copy, now)).await
+    }
+
+    async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool> {
         let path = path.clone();
-        let delete = move |connection: &Connection, now: Timestamp| {
-            let (tenant, path) = (tenant.as_bytes(), path.as_str());
-            let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
-            let there = change(connection, sql, params![tenant, path])? > 0;
-            let sql =
-                "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
-            change(connection, sql, params![now.micros(), tenant, path])?;
-            Ok(there)
+        self.writer.write(move |connection, now| delete(connection, tenant, &path, expected, now)).await
+    }
+
+    async fn delete_files(&self, tenant: TenantId, dir: &Path, most: usize) -> Result<usize> {
+        let dir = dir.clone();
+        let delete_page = move |connection: &Connection, now: Timestamp| {
+            let paths = listings::paths_below(connection, tenant, &dir, None, most)?;
+            for path in &paths {
+                delete(connection, tenant, path, Expected::Anything, now)?;
+            }
+            Ok(paths.len())
         };
-        self.writer.write(delete).await
+        self.writer.write(delete_page).await
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -2,7 +2,9 @@
 //! together; readers run beside it and see what was committed before they began.
 
 mod chunks;
+mod copies;
 mod files;
+mod listings;
 mod migrations;
 mod principals;
 mod readers;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cacheroach_model::{Entry, Metadata, Path, TenantId, Version};
+use cacheroach_model::{Entry, Expected, Metadata, Path, TenantId, Version};
 use cacheroach_store::Error;
-use cacheroach_store::files::{Listing, NewFile, PIECES_PAGE};
+use cacheroach_store::files::{Browsing, Copy, CopyBelow, Listing, Moment, NewFile, PIECES_PAGE};
 
 use crate::subject::{Subject, hash, path};
 
@@ -48,8 +48,8 @@ pub(crate) async fn a_deleted_file_is_gone_in_all_versions_and_comes_back_anew(s
     subject.put(tenant, "/a", b"one").await;
     subject.put(tenant, "/a", b"two").await;
     subject.put(tenant, "/a/b", b"other").await;
-    assert!(metadata.delete_file(tenant, &path("/a")).await.unwrap());
-    assert!(!metadata.delete_file(tenant, &path("/a")).await.unwrap());
+    assert!(metadata.delete_file(tenant, &path("/a"), Expected::Anything).await.unwrap());
+    assert!(!metadata.delete_file(tenant, &path("/a"), Expected::Anything).await.unwrap());
     for version in [None, Some(Version(1)), Some(Version(2))] {
         assert_eq!(subject.read(tenant, "/a", version).await, None);
     }
@@ -93,7 +93,7 @@ async fn list(
         exactly: exactly.map(path),
         below: below.map(|below| Path::parse(below).unwrap()),
         after: None,
-        as_of: None,
+        at: Moment::Now,
         limit: 2,
     };
     let mut found = Vec::new();
@@ -141,6 +141,10 @@ pub(crate) async fn s12_names_are_bytes_in_listings(subject: &Subject) {
     assert_eq!(list(subject, tenant, Some("/none"), Some("/none")).await, [""; 0]);
 }
 
+pub(crate) fn browsing(tenant: TenantId, dir: &Path, after: Option<&str>, limit: usize) -> Browsing {
+    Browsing { tenant, dir: dir.clone(), after: after.map(str::to_owned), past: None, limit }
+}
+
 pub(crate) async fn a_directory_shows_what_is_right_in_it(subject: &Subject) {
     let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
     for name in ["/d/a", "/d/a/x", "/d/a/y/z", "/d/a-b", "/d/b/1", "/d/b/2", "/d/b0", "/d/c", "/e", "/d"] {
@@ -152,7 +156,7 @@ pub(crate) async fn a_directory_shows_what_is_right_in_it(subject: &Subject) {
         let mut shown: Vec<String> = Vec::new();
         loop {
             let after = shown.last().map(String::as_str);
-            let page = metadata.browse(tenant, &dir, after, limit).await.unwrap();
+            let page = metadata.browse(&browsing(tenant, &dir, after, limit)).await.unwrap();
             let full = page.len() == limit;
             shown.extend(page.iter().map(|entry| match entry {
                 Entry::Directory(name) => format!("{name}/"),
@@ -164,9 +168,11 @@ pub(crate) async fn a_directory_shows_what_is_right_in_it(subject: &Subject) {
         }
         assert_eq!(shown, expected, "{limit} at a time");
     }
-    let top = metadata.browse(tenant, &Path::root(), None, 9).await.unwrap();
+    let top = metadata.browse(&browsing(tenant, &Path::root(), None, 9)).await.unwrap();
     assert_eq!(top.iter().map(Entry::name).collect::<Vec<_>>(), ["d", "d", "e"]);
-    assert!(metadata.browse(tenant, &Path::parse("/none").unwrap(), None, 9).await.unwrap().is_empty());
+    assert!(
+        metadata.browse(&browsing(tenant, &Path::parse("/none").unwrap(), None, 9)).await.unwrap().is_empty()
+    );
 }
 
 pub(crate) async fn a_listing_is_of_its_time(subject: &Subject) {
@@ -178,18 +184,19 @@ pub(crate) async fn a_listing_is_of_its_time(subject: &Subject) {
     subject.advance(Duration::from_secs(1));
     subject.put(tenant, "/changed", b"newer").await;
     subject.put(tenant, "/new", b"new").await;
-    metadata.delete_file(tenant, &path("/deleted")).await.unwrap();
+    metadata.delete_file(tenant, &path("/deleted"), Expected::Anything).await.unwrap();
     let listing =
-        |as_of| Listing { tenant, exactly: None, below: Some(Path::root()), after: None, as_of, limit: 9 };
-    let shown = async |as_of| {
-        let page = metadata.list_files(&listing(as_of)).await.unwrap();
+        |at| Listing { tenant, exactly: None, below: Some(Path::root()), after: None, at, limit: 9 };
+    let shown = async |at| {
+        let page = metadata.list_files(&listing(at)).await.unwrap();
         page.files
             .iter()
             .map(|file| format!("{} {} {}", file.path, file.version.0, file.size))
             .collect::<Vec<_>>()
     };
-    assert_eq!(shown(Some(as_of)).await, ["/changed 1 3", "/kept 1 3"]);
-    assert_eq!(shown(None).await, ["/changed 2 5", "/kept 1 3", "/new 1 3"]);
+    assert_eq!(shown(Moment::Steady(as_of)).await, ["/changed 1 3", "/kept 1 3"]);
+    assert_eq!(shown(Moment::Past(as_of)).await, ["/changed 1 3", "/deleted 1 3", "/kept 1 3"]);
+    assert_eq!(shown(Moment::Now).await, ["/changed 2 5", "/kept 1 3", "/new 1 3"]);
 }
 
 pub(crate) async fn pieces_are_found_from_any_byte_on(subject: &Subject) {
@@ -206,4 +213,152 @@ pub(crate) async fn pieces_are_found_from_any_byte_on(subject: &Subject) {
         assert!(piece.at <= at && at < piece.at + u64::from(piece.length), "byte {at}");
     }
     assert_eq!(subject.read(tenant, "/a", None).await.unwrap(), chunks.concat());
+}
+
+fn copy(tenant: TenantId, from: &str, to: &str) -> Copy {
+    Copy {
+        tenant,
+        from: path(from),
+        version: None,
+        to: path(to),
+        expected: Expected::Anything,
+        described: None,
+        moved: false,
+    }
+}
+
+pub(crate) async fn a_change_is_made_from_what_was_expected_or_not_at_all(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let put = async |expected| {
+        let file = NewFile { expected, ..subject.file(tenant, "/a", b"x") };
+        metadata.put_file(&file, "x".into()).await
+    };
+    let one = Expected::Version(Version(1));
+    assert!(matches!(put(one).await, Err(Error::Skew)));
+    assert_eq!(put(Expected::Nothing).await.unwrap(), Version(1));
+    assert!(matches!(put(Expected::Nothing).await, Err(Error::Skew)));
+    assert_eq!(put(one).await.unwrap(), Version(2));
+    assert!(matches!(put(one).await, Err(Error::Skew)));
+    assert!(matches!(metadata.delete_file(tenant, &path("/a"), one).await, Err(Error::Skew)));
+    let skewed = Copy { expected: Expected::Nothing, ..copy(tenant, "/a", "/a") };
+    assert!(matches!(metadata.copy_file(&skewed).await, Err(Error::Skew)));
+    assert!(metadata.delete_file(tenant, &path("/a"), Expected::Version(Version(2))).await.unwrap());
+    assert!(matches!(put(one).await, Err(Error::Skew)), "a deleted version is not the current one");
+    assert_eq!(put(Expected::Nothing).await.unwrap(), Version(3), "and a deleted file is none");
+}
+
+pub(crate) async fn f21_of_many_with_one_expectation_one_wins(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let writes = (0..20).map(|seed: u8| {
+        let file = NewFile { expected: Expected::Nothing, ..subject.file(tenant, "/a", &[seed]) };
+        let metadata = metadata.clone();
+        async move { metadata.put_file(&file, vec![seed].into()).await }
+    });
+    let outcomes = futures::future::join_all(writes).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(Error::Skew))));
+}
+
+pub(crate) async fn versions_are_listed_deleted_ones_too(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    for content in [b"1", b"2"] {
+        subject.put(tenant, "/a", content).await;
+    }
+    metadata.delete_file(tenant, &path("/a"), Expected::Anything).await.unwrap();
+    let deleted_at = Some(subject.now());
+    subject.advance(Duration::from_secs(1));
+    subject.put(tenant, "/a", b"3").await;
+    subject.put(tenant, "/a/b", b"other").await;
+    let all = metadata.list_versions(tenant, &path("/a"), None, 9).await.unwrap();
+    let shown: Vec<_> = all.iter().map(|past| (past.file.version.0, past.deleted_at)).collect();
+    assert_eq!(shown, [(3, None), (2, deleted_at), (1, deleted_at)]);
+    let page = metadata.list_versions(tenant, &path("/a"), Some(Version(3)), 1).await.unwrap();
+    assert_eq!(page.iter().map(|past| past.file.version.0).collect::<Vec<_>>(), [2]);
+    assert!(metadata.list_versions(tenant, &path("/none"), None, 9).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_copy_is_a_version_of_the_same_content(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let pairs = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+    let described = Metadata::parse(pairs).unwrap();
+    let file = NewFile { metadata: described.clone(), ..subject.file(tenant, "/a", b"one") };
+    metadata.put_file(&file, "one".into()).await.unwrap();
+    subject.put(tenant, "/a", b"two").await;
+    subject.advance(Duration::from_secs(1));
+    let old = Copy { version: Some(Version(1)), ..copy(tenant, "/a", "/b") };
+    let made = metadata.copy_file(&old).await.unwrap().unwrap();
+    assert_eq!((made.version, made.metadata, made.created_at), (Version(1), described, subject.now()));
+    assert_eq!(subject.read(tenant, "/b", None).await.unwrap(), b"one");
+    let again = metadata.copy_file(&old).await.unwrap().unwrap();
+    assert_eq!(again.version, Version(1), "p5: a repeated copy makes nothing new");
+    assert!(metadata.copy_file(&copy(tenant, "/none", "/b")).await.unwrap().is_none());
+    let anew = Copy { described: Some(("text/y".into(), Metadata::default())), ..copy(tenant, "/b", "/b") };
+    let edited = metadata.copy_file(&anew).await.unwrap().unwrap();
+    assert_eq!((edited.version, edited.content_type.as_str()), (Version(2), "text/y"));
+}
+
+pub(crate) async fn a_deleted_version_comes_back_as_a_new_one(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let created = subject.now();
+    subject.put(tenant, "/a", b"one").await;
+    subject.put(tenant, "/a", b"two").await;
+    metadata.delete_file(tenant, &path("/a"), Expected::Anything).await.unwrap();
+    subject.advance(Duration::from_secs(1));
+    let back = Copy { version: Some(Version(2)), ..copy(tenant, "/a", "/a") };
+    let restored = metadata.copy_file(&back).await.unwrap().unwrap();
+    assert_eq!((restored.version, restored.created_at), (Version(3), created));
+    assert_eq!(subject.read(tenant, "/a", None).await.unwrap(), b"two");
+    assert_eq!(subject.read(tenant, "/a", Some(Version(2))).await, None, "the old ones stay deleted");
+}
+
+pub(crate) async fn a_moved_file_is_gone_where_it_was(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let created = subject.now();
+    subject.put(tenant, "/a", b"one").await;
+    subject.advance(Duration::from_secs(1));
+    let moved = Copy { moved: true, ..copy(tenant, "/a", "/b") };
+    let made = metadata.copy_file(&moved).await.unwrap().unwrap();
+    assert_eq!((made.created_at, made.modified_at), (created, subject.now()));
+    assert_eq!(subject.read(tenant, "/a", None).await, None);
+    assert_eq!(subject.read(tenant, "/b", None).await.unwrap(), b"one");
+    assert!(metadata.copy_file(&moved).await.unwrap().is_none());
+}
+
+pub(crate) async fn directories_are_copied_moved_and_deleted_a_page_at_a_time(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    for name in ["/d/a", "/d/b/c", "/d/e", "/d", "/d0", "/d-x"] {
+        subject.put(tenant, name, name.as_bytes()).await;
+    }
+    let dir = |text: &str| Path::parse(text).unwrap();
+    let all = async |mut below: CopyBelow| {
+        let mut files = 0;
+        loop {
+            let copied = metadata.copy_files(&below).await.unwrap();
+            files += copied.files;
+            match copied.next {
+                None => return files,
+                next => below.after = next,
+            }
+        }
+    };
+    let below = |from: &str, to: &str, moved| CopyBelow {
+        tenant,
+        from: dir(from),
+        to: dir(to),
+        after: None,
+        limit: 2,
+        moved,
+    };
+    assert_eq!(all(below("/d", "/x/y", false)).await, 3);
+    assert_eq!(list(subject, tenant, None, Some("/x")).await, ["/x/y/a", "/x/y/b/c", "/x/y/e"]);
+    assert_eq!(subject.read(tenant, "/x/y/b/c", None).await.unwrap(), b"/d/b/c");
+    assert_eq!(all(below("/x/y", "/z", true)).await, 3);
+    assert_eq!(list(subject, tenant, None, Some("/x")).await, [""; 0]);
+    assert_eq!(metadata.delete_files(tenant, &dir("/d"), 2).await.unwrap(), 2);
+    assert_eq!(metadata.delete_files(tenant, &dir("/d"), 2).await.unwrap(), 1);
+    assert_eq!(list(subject, tenant, None, Some("/")).await, ["/d", "/d-x", "/d0", "/z/a", "/z/b/c", "/z/e"]);
+    subject.put(tenant, &format!("/z/{}", "l".repeat(1000)), b"long").await;
+    let too_long = CopyBelow { limit: 9, ..below("/z", &format!("/{}", "m".repeat(100)), false) };
+    assert!(matches!(metadata.copy_files(&too_long).await, Err(Error::TooLong)));
+    assert_eq!(list(subject, tenant, None, Some("/m")).await, [""; 0]);
 }

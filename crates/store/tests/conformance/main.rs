@@ -90,6 +90,13 @@ const CASES: &[Case] = cases! {
         a_directory_shows_what_is_right_in_it,
         a_listing_is_of_its_time,
         pieces_are_found_from_any_byte_on,
+        a_change_is_made_from_what_was_expected_or_not_at_all,
+        f21_of_many_with_one_expectation_one_wins,
+        versions_are_listed_deleted_ones_too,
+        a_copy_is_a_version_of_the_same_content,
+        a_deleted_version_comes_back_as_a_new_one,
+        a_moved_file_is_gone_where_it_was,
+        directories_are_copied_moved_and_deleted_a_page_at_a_time,
     }
     chunks {
         what_is_written_is_read_until_it_is_erased,

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cacheroach_model::{Entry, Path, TenantId, Timestamp, Version};
-use cacheroach_store::files::Listing;
+use cacheroach_model::{Entry, Expected, Path, TenantId, Timestamp, Version};
+use cacheroach_store::files::{Browsing, Listing, Moment};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::files::browsing;
 use crate::subject::{Subject, path};
 
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// When it was written, its content, and whether it is deleted.
-type Versions = Vec<(Timestamp, u8, bool)>;
+/// When it was written, its content, and since when it is deleted.
+type Versions = Vec<(Timestamp, u8, Option<Timestamp>)>;
 
 #[derive(Default)]
 struct Model {
@@ -39,18 +40,18 @@ struct Model {
 impl Model {
     fn put(&mut self, at: &str, seed: u8, now: Timestamp) -> Version {
         let versions = self.files.entry(at.to_owned()).or_default();
-        versions.push((now, seed, false));
+        versions.push((now, seed, None));
         Version(i64::try_from(versions.len()).unwrap())
     }
 
-    fn delete(&mut self, at: &str) {
+    fn delete(&mut self, at: &str, now: Timestamp) {
         for version in self.files.get_mut(at).into_iter().flatten() {
-            version.2 = true;
+            version.2.get_or_insert(now);
         }
     }
 
     fn is_live(versions: &Versions) -> bool {
-        versions.last().is_some_and(|last| !last.2)
+        versions.last().is_some_and(|last| last.2.is_none())
     }
 
     /// Path and version of what was there then and is not deleted since.
@@ -60,20 +61,44 @@ impl Model {
             self.files.iter().filter(|(at, versions)| at.starts_with(&prefix) && Self::is_live(versions));
         below
             .filter_map(|(at, versions)| {
-                let version = versions.iter().rposition(|(time, _, deleted)| *time <= as_of && !deleted)?;
+                let version =
+                    versions.iter().rposition(|(time, _, deleted)| *time <= as_of && deleted.is_none())?;
+                Some((at.clone(), i64::try_from(version + 1).unwrap()))
+            })
+            .collect()
+    }
+
+    /// Path and version of what was there then, deleted since or not.
+    fn list_past(&self, dir: &str, then: Timestamp) -> Vec<(String, i64)> {
+        let prefix = format!("{dir}/");
+        let below = self.files.iter().filter(|(at, _)| at.starts_with(&prefix));
+        below
+            .filter_map(|(at, versions)| {
+                let there = |(time, _, deleted): &(Timestamp, u8, Option<Timestamp>)| {
+                    *time <= then && deleted.is_none_or(|deleted| deleted > then)
+                };
+                let version = versions.iter().rposition(there)?;
                 Some((at.clone(), i64::try_from(version + 1).unwrap()))
             })
             .collect()
     }
 
     fn browse(&self, dir: &str) -> Vec<String> {
-        let prefix = format!("{dir}/");
         let live = self.files.iter().filter(|(_, versions)| Self::is_live(versions));
-        let names =
-            live.filter_map(|(at, _)| at.strip_prefix(&prefix)).map(|rest| match rest.split_once('/') {
-                Some((directory, _)) => format!("{directory}/"),
-                None => rest.to_owned(),
-            });
+        Self::names(dir, live.map(|(at, _)| at.as_str()))
+    }
+
+    fn browse_past(&self, dir: &str, then: Timestamp) -> Vec<String> {
+        let there = self.list_past(dir, then);
+        Self::names(dir, there.iter().map(|(at, _)| at.as_str()))
+    }
+
+    fn names<'a>(dir: &str, paths: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let prefix = format!("{dir}/");
+        let names = paths.filter_map(|at| at.strip_prefix(&prefix)).map(|rest| match rest.split_once('/') {
+            Some((directory, _)) => format!("{directory}/"),
+            None => rest.to_owned(),
+        });
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -95,21 +120,25 @@ pub(crate) async fn the_engine_agrees_with_a_simple_model(subject: &Subject) {
                     assert_eq!(subject.read(tenant, at, Some(version)).await.unwrap(), [*seed]);
                 }
                 Operation::Delete(at) => {
-                    subject.store().metadata.delete_file(tenant, &path(at)).await.unwrap();
-                    model.delete(at);
+                    subject
+                        .store()
+                        .metadata
+                        .delete_file(tenant, &path(at), Expected::Anything)
+                        .await
+                        .unwrap();
+                    model.delete(at, subject.now());
                 }
                 Operation::Check { dir, limit, ago } => {
                     let as_of = times[times.len() - 1 - ago % times.len()];
-                    assert_eq!(
-                        list(subject, tenant, dir, *limit, as_of).await,
-                        model.list(dir, as_of),
-                        "{operation:?}"
-                    );
-                    assert_eq!(
-                        browse(subject, tenant, dir, *limit).await,
-                        model.browse(dir),
-                        "{operation:?}"
-                    );
+                    let (steady, past) = (Moment::Steady(as_of), Moment::Past(as_of));
+                    let listed = list(subject, tenant, dir, *limit, steady).await;
+                    assert_eq!(listed, model.list(dir, as_of), "{operation:?}");
+                    let listed = list(subject, tenant, dir, *limit, past).await;
+                    assert_eq!(listed, model.list_past(dir, as_of), "{operation:?}");
+                    let browsed = browse(subject, tenant, dir, *limit, None).await;
+                    assert_eq!(browsed, model.browse(dir), "{operation:?}");
+                    let browsed = browse(subject, tenant, dir, *limit, Some(as_of)).await;
+                    assert_eq!(browsed, model.browse_past(dir, as_of), "{operation:?}");
                 }
             }
             times.push(subject.now());
@@ -126,10 +155,10 @@ async fn list(
     tenant: TenantId,
     dir: &str,
     limit: usize,
-    as_of: Timestamp,
+    at: Moment,
 ) -> Vec<(String, i64)> {
     let below = Some(directory(dir));
-    let mut listing = Listing { tenant, exactly: None, below, after: None, as_of: Some(as_of), limit };
+    let mut listing = Listing { tenant, exactly: None, below, after: None, at, limit };
     let mut found = Vec::new();
     loop {
         let page = subject.store().metadata.list_files(&listing).await.unwrap();
@@ -141,12 +170,23 @@ async fn list(
     }
 }
 
-async fn browse(subject: &Subject, tenant: TenantId, dir: &str, limit: usize) -> Vec<String> {
+async fn browse(
+    subject: &Subject,
+    tenant: TenantId,
+    dir: &str,
+    limit: usize,
+    past: Option<Timestamp>,
+) -> Vec<String> {
     let dir = directory(dir);
     let mut shown: Vec<String> = Vec::new();
     loop {
         let after = shown.last().map(String::as_str);
-        let page = subject.store().metadata.browse(tenant, &dir, after, limit).await.unwrap();
+        let page = subject
+            .store()
+            .metadata
+            .browse(&Browsing { past, ..browsing(tenant, &dir, after, limit) })
+            .await
+            .unwrap();
         let full = page.len() == limit;
         shown.extend(page.iter().map(|entry| match entry {
             Entry::Directory(name) => format!("{name}/"),

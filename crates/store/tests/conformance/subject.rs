@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_model::{
-    Capabilities, Clock, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope, Session,
-    SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
+    Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope,
+    Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
 use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
@@ -150,6 +150,7 @@ impl Subject {
             hash: hash(content),
             content_type: "text/x".into(),
             metadata: Metadata::default(),
+            expected: Expected::Anything,
         }
     }
 

@@ -78,7 +78,12 @@ impl Site {
         let start = Some((path, None::<Cursor>));
         let pages = stream::try_unfold(start, move |next| async move {
             let Some((path, cursor)) = next else { return Ok(None) };
-            let request = ListRequest { tenant: Some(self.tenant.into()), path: path.clone(), cursor };
+            let request = ListRequest {
+                tenant: Some(self.tenant.into()),
+                path: path.clone(),
+                cursor,
+                ..Default::default()
+            };
             let page = insist(|| {
                 let (mut files, request) = (self.client.files(), request.clone());
                 async move { files.list(request).await }

@@ -22,7 +22,11 @@ impl Rm {
         let mut table = Table::new(context.format, &["Path", "Status"]);
         let mut tally = Tally::default();
         for path in self.paths {
-            let request = DeleteRequest { tenant: Some(site.tenant.into()), path: absolute(&path) };
+            let request = DeleteRequest {
+                tenant: Some(site.tenant.into()),
+                path: absolute(&path),
+                ..Default::default()
+            };
             let outcome = insist(|| {
                 let (mut files, request) = (site.client.files(), request.clone());
                 async move { files.delete(request).await }

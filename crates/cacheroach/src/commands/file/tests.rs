@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cacheroach_api::file::files_server::{Files, FilesServer};
 use cacheroach_api::file::{
-    Cursor, DeleteRequest, ListRequest, ListResponse, Meta, RetrievalRequest, RetrievalResponse,
+    CopyRequest, CopyResponse, Cursor, DeleteRequest, EditRequest, EditResponse, ListRequest, ListResponse,
+    ListVersionsRequest, ListVersionsResponse, Meta, MoveRequest, RestoreRequest, RetrievalRequest,
+    RetrievalResponse, StatRequest,
 };
 use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::upload::uploads_server::{Uploads, UploadsServer};
@@ -86,6 +88,22 @@ impl Fake {
     }
 }
 
+/// What the original did not have.
+macro_rules! unimplemented {
+    ($($method:ident($request:ty) -> $answer:ty;)*) => { $(
+        fn $method<'a, 'b>(
+            &'a self,
+            _: Request<$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<$answer>, Status>> + Send + 'b>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            Box::pin(async { Err(Status::unimplemented("")) })
+        }
+    )* };
+}
+
 #[tonic::async_trait]
 impl Files for Fake {
     async fn delete(&self, _: Request<DeleteRequest>) -> Result<Response<()>, Status> {
@@ -101,12 +119,21 @@ impl Files for Fake {
         let files: Vec<_> =
             below.next().map(|path| Meta { path: path.clone(), ..Meta::default() }).into_iter().collect();
         let cursor = files.first().map(|file| Cursor { after: file.path.clone(), as_of: None });
-        Ok(Response::new(ListResponse { files, cursor }))
+        Ok(Response::new(ListResponse { files, cursor, ..Default::default() }))
     }
 
     async fn retrieve(&self, of: Request<RetrievalRequest>) -> Result<Response<RetrievalResponse>, Status> {
         assert_eq!(of.metadata().get("authorization").unwrap(), "Bearer t");
         Ok(Response::new(RetrievalResponse { get_uri: of.into_inner().path, ..Default::default() }))
+    }
+
+    unimplemented! {
+        stat(StatRequest) -> Meta;
+        list_versions(ListVersionsRequest) -> ListVersionsResponse;
+        restore(RestoreRequest) -> Meta;
+        copy(CopyRequest) -> CopyResponse;
+        r#move(MoveRequest) -> CopyResponse;
+        edit(EditRequest) -> EditResponse;
     }
 }
 

@@ -127,8 +127,12 @@ impl<'a> Uploader<'a> {
 
     /// Repeated after a lost answer, this may make a second version of the same content: better than none.
     async fn begin(&self, remote: &str, committed: Option<Committed>) -> Result<BeginResponse, Error> {
-        let request =
-            BeginRequest { tenant: Some(self.site.tenant.into()), path: remote.to_owned(), committed };
+        let request = BeginRequest {
+            tenant: Some(self.site.tenant.into()),
+            path: remote.to_owned(),
+            committed,
+            ..Default::default()
+        };
         let answer = insist(|| {
             let (mut uploads, request) = (self.site.client.uploads(), request.clone());
             async move { uploads.begin(request).await }

@@ -1,0 +1,72 @@
+//! New versions made of those that are there, in SQLite: no bytes are touched.
+
+use cacheroach_model::{Expected, File, Path, Timestamp};
+use rusqlite::Connection;
+
+use super::files::{add_version_of, delete, find};
+use super::listings::{paths_below, version};
+use crate::files::{Copied, Copy, CopyBelow, NewFile};
+use crate::{Error, Result};
+
+pub(super) fn copy(connection: &Connection, copy: &Copy, now: Timestamp) -> Result<Option<File>> {
+    let source = match copy.version {
+        None => find(connection, copy.tenant, &copy.from, None)?,
+        Some(number) => version(connection, copy.tenant, &copy.from, number)?,
+    };
+    let Some(source) = source else { return Ok(None) };
+    let described = copy.described.clone();
+    let (content_type, metadata) =
+        described.unwrap_or_else(|| (source.content_type.clone(), source.metadata.clone()));
+    let new = NewFile {
+        tenant: copy.tenant,
+        path: copy.to.clone(),
+        hash: source.hash,
+        content_type,
+        metadata,
+        expected: copy.expected,
+    };
+    let current = find(connection, copy.tenant, &copy.to, None)?;
+    if !copy.expected.is_met_by(current.as_ref().map(|file| file.version)) {
+        return Err(Error::Skew);
+    }
+    let made = match current {
+        // A call that is repeated because its answer was lost makes no second version.
+        Some(current) if is_same(&current, &new) => current,
+        _ => {
+            let restored = copy.from == copy.to;
+            let since = if copy.moved || restored { source.created_at } else { now };
+            add_version_of(connection, &new, source.rope, source.size, since, now)?;
+            find(connection, copy.tenant, &copy.to, None)?
+                .ok_or_else(|| Error::Damaged("a version without a head".into()))?
+        }
+    };
+    if copy.moved && copy.from != copy.to {
+        delete(connection, copy.tenant, &copy.from, Expected::Anything, now)?;
+    }
+    Ok(Some(made))
+}
+
+fn is_same(current: &File, new: &NewFile) -> bool {
+    current.hash == new.hash && current.content_type == new.content_type && current.metadata == new.metadata
+}
+
+pub(super) fn copy_below(connection: &Connection, below: &CopyBelow, now: Timestamp) -> Result<Copied> {
+    let paths = paths_below(connection, below.tenant, &below.from, below.after.as_ref(), below.limit)?;
+    let (from, to) = (below.from.prefix(), below.to.prefix());
+    for path in &paths {
+        let rest = path.as_str().strip_prefix(&from).unwrap_or_default();
+        let target = Path::parse_file(&format!("{to}{rest}")).map_err(|_| Error::TooLong)?;
+        let one = Copy {
+            tenant: below.tenant,
+            from: path.clone(),
+            version: None,
+            to: target,
+            expected: Expected::Anything,
+            described: None,
+            moved: below.moved,
+        };
+        copy(connection, &one, now)?;
+    }
+    let next = if paths.len() == below.limit { paths.last().cloned() } else { None };
+    Ok(Copied { files: paths.len(), next })
+}
