@@ -9,6 +9,7 @@ mod listen;
 mod patience;
 mod route;
 mod site;
+mod stalled;
 mod status;
 
 pub use listen::{Settings, serve};

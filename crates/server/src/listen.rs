@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
 use crate::route::Router;
+use crate::stalled::Waiting;
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -83,16 +84,25 @@ async fn accept(
 }
 
 fn spawn(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+    let waiting = Waiting::default();
+    let watching = waiting.clone();
     let serve = hyper::service::service_fn(move |request| {
-        let router = router.clone();
-        async move { Ok::<_, std::convert::Infallible>(router.route(request).await) }
+        let (router, waiting) = (router.clone(), watching.clone());
+        async move {
+            let version = request.version();
+            let response = router.route(request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| waiting.watch(body, version)))
+        }
     });
-    let stream = Strict::new(Patient::new(stream, HEAD_TIMEOUT, IDLE));
+    let stream = Strict::new(Patient::new(stream, HEAD_TIMEOUT, IDLE, Arc::clone(&waiting.sent)));
     let connection = builder().serve_connection(TokioIo::new(stream), serve).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error = &*error, "connection ended");
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(error = &*error, "connection ended");
+            },
+            () = waiting.stalled(IDLE) => tracing::debug!("a connection was let go: nobody takes what it asked for"),
         }
         drop(permit);
     });

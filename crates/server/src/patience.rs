@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,12 +26,20 @@ pub(crate) struct Patient<S> {
     /// How long the peer may take nothing, and the clock that runs while it does.
     idle: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// How many bytes the peer has taken, for whoever else watches.
+    sent: Arc<AtomicU64>,
 }
 
 impl<S> Patient<S> {
     /// With a time to begin in, and one to take something in.
-    pub(crate) fn new(inner: S, begin: Duration, idle: Duration) -> Self {
-        Patient { inner, opening: Some(Box::pin(sleep(begin))), opened: 0, idle, stalled: None }
+    pub(crate) fn new(inner: S, begin: Duration, idle: Duration, sent: Arc<AtomicU64>) -> Self {
+        Patient { inner, opening: Some(Box::pin(sleep(begin))), opened: 0, idle, stalled: None, sent }
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.sent.fetch_add(*bytes as u64, Ordering::Relaxed);
+        }
     }
 
     /// Passes on what came of a write, and starts or stops the clock.
@@ -65,6 +75,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.count(&written);
         this.watch(cx, written)
     }
 
@@ -91,6 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.count(&written);
         this.watch(cx, written)
     }
 }
@@ -107,7 +119,7 @@ mod tests {
         for opening in [&b""[..], b"PRI * HTT"] {
             let (mut peer, ours) = duplex(1024);
             peer.write_all(opening).await.unwrap();
-            let mut ours = Patient::new(ours, BEGIN, IDLE);
+            let mut ours = Patient::new(ours, BEGIN, IDLE, Arc::default());
             let mut read = Vec::new();
             assert_eq!(ours.read_to_end(&mut read).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         }
@@ -116,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_has_begun_may_take_its_time() {
         let (mut peer, ours) = duplex(1024);
-        let mut ours = Patient::new(ours, BEGIN, IDLE);
+        let mut ours = Patient::new(ours, BEGIN, IDLE, Arc::default());
         peer.write_all(&[b'x'; OPENING]).await.unwrap();
         ours.read_exact(&mut [0; OPENING]).await.unwrap();
         let late = tokio::spawn(async move {
@@ -130,13 +142,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn f24_a_peer_that_takes_nothing_is_let_go_and_one_that_is_slow_is_not() {
         let (peer, ours) = duplex(16);
-        let mut ours = Patient::new(ours, BEGIN, IDLE);
+        let mut ours = Patient::new(ours, BEGIN, IDLE, Arc::default());
         let stalled = ours.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(stalled.kind(), io::ErrorKind::TimedOut);
         drop(peer);
 
         let (mut peer, ours) = duplex(16);
-        let mut ours = Patient::new(ours, BEGIN, IDLE);
+        let mut ours = Patient::new(ours, BEGIN, IDLE, Arc::default());
         let slow = tokio::spawn(async move {
             for _ in 0..100 {
                 sleep(IDLE / 2).await;
