@@ -254,7 +254,7 @@ async fn many(server: &Server, site: &Site) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_large_directory_comes_in_pages_none_left_out_none_twice() {
+async fn a64_a_large_directory_comes_in_pages_none_left_out_none_twice() {
     let site = Site::new().await;
     let all = many(&site.server, &site).await;
     for (first, largest, pages) in

@@ -15,6 +15,7 @@ mod config;
 mod credentials;
 mod directories;
 mod files;
+mod floods;
 mod hosts;
 mod links;
 mod ranges;

@@ -337,6 +337,40 @@ async fn a72_a_type_that_is_none_is_refused() {
     assert!(site.paths().await.is_empty());
 }
 
+/// Until there is a protocol that speaks XML, nothing reads any: it is a content like others, or nothing.
+#[tokio::test]
+async fn a70_xml_is_read_by_nobody() {
+    let site = Site::new().await;
+    let bomb = "<?xml version=\"1.0\"?><!DOCTYPE l [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">\
+                <!ENTITY x SYSTEM \"file:///etc/passwd\">]><l>&b;&x;</l>";
+    let deep = "<a>".repeat(100_000);
+    let wide = format!("<a {}/>", (0..100_000).map(|at| format!("a{at}='' ")).collect::<String>());
+    let xml = [("content-type", "application/xml")];
+    for body in [bomb, deep.as_str(), wide.as_str()] {
+        for method in ["PROPFIND", "PROPPATCH", "REPORT", "LOCK"] {
+            let answer = site.ask(method, "/f", &xml, body.to_owned()).await;
+            assert_eq!((answer.status.as_u16(), answer.text()), (405, ""), "{method}");
+        }
+        assert_eq!(site.ask("PATCH", "/f", &xml, body.to_owned()).await.status.as_u16() / 100, 4);
+        assert_eq!(site.ask("PUT", "/f.xml", &xml, body.to_owned()).await.status, 202);
+        assert_eq!(site.get("/f.xml").await.text(), body, "it comes back as it went");
+    }
+}
+
+#[tokio::test]
+async fn a64_a_path_of_five_hundred_segments_is_served() {
+    let site = Site::new().await;
+    let deep = "/a".repeat(500);
+    assert_eq!(site.ask("PUT", &deep, &[], "deep").await.status, 202);
+    assert_eq!(site.get(&deep).await.text(), "deep");
+    for levels in [0, 1, 250, 499] {
+        let dir = format!("{}/", "/a".repeat(levels));
+        assert_eq!(site.get(&dir).await.status, 200, "{levels}");
+    }
+    assert_eq!(site.ask("DELETE", "/a/?recursive", &[], "").await.status, 200);
+    assert_eq!(site.get(&deep).await.status, 404);
+}
+
 #[tokio::test]
 async fn a66_a_form_is_refused_and_its_names_are_no_paths() {
     let site = Site::new().await;
