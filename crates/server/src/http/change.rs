@@ -107,7 +107,7 @@ struct Patch {
 }
 
 /// PATCH: other metadata, another content type, or an older version.
-pub(super) async fn patch(service: &Service, asked: &Asked, body: Incoming) -> Result<Response<Body>> {
+pub(super) async fn patch(service: &Service, asked: &Asked, body: &mut Incoming) -> Result<Response<Body>> {
     let text = receive(body).await?;
     let patch: Patch = serde_json::from_slice(&text).map_err(|problem| Error::invalid("body", problem))?;
     let path = asked.target.path();
@@ -146,7 +146,7 @@ pub(super) async fn patch(service: &Service, asked: &Asked, body: Incoming) -> R
     Ok(response)
 }
 
-async fn receive(body: Incoming) -> Result<Bytes> {
+async fn receive(body: &mut Incoming) -> Result<Bytes> {
     let collected = tokio::time::timeout(IDLE, Limited::new(body, MAX_BODY).collect()).await;
     let collected = collected.map_err(|_| Error::invalid("body", "it did not come within a minute"))?;
     match collected {

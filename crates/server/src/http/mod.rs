@@ -16,17 +16,24 @@ mod target;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::request::Parts;
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::{Method, Request, Response, StatusCode, Version, header};
+use bytes::Bytes;
 use cacheroach_model::{PathError, TenantId};
 use cacheroach_service::{Caller, Error, Service};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 
 use crate::body::Body;
 use crate::{caller, site};
 use answer::{empty, refuse, refuse_with};
 use target::{Malformed, Target};
+
+/// How much of a body is read on after its request was refused, and for how long.
+const LINGER_BYTES: usize = 64 << 20;
+const LINGER: Duration = Duration::from_secs(30);
 
 /// The HTTP front end.
 pub(crate) struct Http {
@@ -57,7 +64,17 @@ impl Http {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
+        // Who waits to be asked for the body does not send it; to look at it is to ask.
+        let sends = parts.version <= Version::HTTP_11 && !parts.headers.contains_key(header::EXPECT);
+        let response = self.answer_to(parts, &mut body).await;
+        if sends && !body.is_end_stream() {
+            tokio::spawn(linger(body));
+        }
+        response
+    }
+
+    async fn answer_to(&self, parts: Parts, body: &mut Incoming) -> Response<Body> {
         if let Some(status) = target::beyond_limits(&parts) {
             return empty(status);
         }
@@ -96,7 +113,7 @@ impl Http {
         response
     }
 
-    async fn ask(&self, asked: Asked, body: Incoming) -> Response<Body> {
+    async fn ask(&self, asked: Asked, body: &mut Incoming) -> Response<Body> {
         let method = asked.parts.method.clone();
         let answer = match method {
             Method::GET | Method::HEAD | Method::OPTIONS => files::get(&self.service, &asked).await,
@@ -125,4 +142,19 @@ impl Http {
         };
         answer.unwrap_or_else(|error| refuse(&error))
     }
+}
+
+/// Reads on while a client still sends the body of a request that has been answered: to close on it at once would cut off
+/// the answer on its way.
+async fn linger(mut body: Incoming) {
+    let drain = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > LINGER_BYTES {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
 }

@@ -23,7 +23,7 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("x-cacheroach-ver
 pub(super) const EXPECTED_VERSION: HeaderName = HeaderName::from_static("x-cacheroach-expected-version");
 
 /// PUT and POST: the body becomes the next version of the path.
-pub(super) async fn put(service: &Service, asked: &Asked, body: Incoming) -> Result<Response<Body>> {
+pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -> Result<Response<Body>> {
     let headers = &asked.parts.headers;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Error::invalid("Content-Encoding", "bodies are stored as they are: send them without"));
@@ -118,7 +118,7 @@ fn declared_type(headers: &HeaderMap) -> Result<String> {
 }
 
 /// A body that ends too early is no body.
-async fn receive(writer: &mut Writer, parts: &Parts, mut body: Incoming) -> Result<()> {
+async fn receive(writer: &mut Writer, parts: &Parts, body: &mut Incoming) -> Result<()> {
     let cut_off = || Error::invalid("body", "it ended too early or was malformed");
     let mut received = 0;
     loop {

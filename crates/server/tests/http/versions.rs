@@ -106,6 +106,16 @@ async fn a_write_happens_only_if_its_conditions_hold() {
 }
 
 #[tokio::test]
+async fn a_refusal_reaches_a_client_that_still_sends() {
+    let site = Site::new().await;
+    site.ask("PUT", "/a", &[], "one").await;
+    let large = "x".repeat(16 << 20);
+    for _ in 0..5 {
+        assert_eq!(site.status("PUT", "/a", &[("if-none-match", "*")], &large).await, 412);
+    }
+}
+
+#[tokio::test]
 async fn a26_a_condition_on_the_content_is_for_those_who_may_read_it() {
     let site = Site::new().await;
     let etag = site.ask("PUT", "/a", &[], "one").await.header("etag").to_owned();
