@@ -15,7 +15,8 @@ pub(crate) fn grpc(error: &Error) -> Status {
         Error::State(_) => Code::FailedPrecondition,
         Error::Invalid { .. } => Code::InvalidArgument,
         Error::TooLarge(_) | Error::Full => Code::ResourceExhausted,
-        Error::Busy => Code::Unavailable,
+        Error::Busy | Error::Unreachable(_) => Code::Unavailable,
+        Error::TookTooLong(_) => Code::DeadlineExceeded,
         Error::Damaged => Code::DataLoss,
         Error::Unsupported(_) => Code::Unimplemented,
         Error::Internal(_) => Code::Internal,
@@ -34,6 +35,8 @@ pub(crate) fn http(error: &Error) -> StatusCode {
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Full => StatusCode::INSUFFICIENT_STORAGE,
         Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unreachable(_) => StatusCode::BAD_GATEWAY,
+        Error::TookTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         Error::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
         Error::Damaged | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

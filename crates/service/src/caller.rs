@@ -139,6 +139,13 @@ impl Service {
         }
     }
 
+    /// The same caller, by what is known of it now.
+    pub(crate) async fn renewed(&self, caller: &Caller) -> Result<Caller> {
+        let session = self.live(caller.session.clone()).await?;
+        let renewed = self.caller(session, caller.token.clone()).await?;
+        Ok(Caller { vhost_tenant: caller.vhost_tenant, ..renewed })
+    }
+
     async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
         let (grants, public) = match session.lookup() {
             Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),

@@ -49,6 +49,12 @@ pub enum Error {
     /// Overload, or something that the server needs is away; later it may work.
     #[error("the server is busy, try again")]
     Busy,
+    /// Another server that the caller names is away, or answers nonsense.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Another server that the caller names takes too long.
+    #[error("{0}")]
+    TookTooLong(String),
     /// What is stored is not what was written.
     #[error("the stored data is damaged")]
     Damaged,

@@ -8,6 +8,7 @@ mod content;
 mod diags;
 mod door;
 mod error;
+mod fetch;
 mod files;
 mod listings;
 mod principals;
@@ -29,6 +30,7 @@ pub use caller::{Caller, Linked};
 pub use content::{Content, Opened, Writer, Written};
 pub use door::{Ask, AskStream, Stream};
 pub use error::{Error, Result};
+pub use fetch::{FetchSettings, Names, Network, NetworkError};
 pub use listings::Directory;
 
 /// How the service is set up.
@@ -41,6 +43,8 @@ pub struct Settings {
     /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 4 MiB of memory
     /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
     pub large_writes: usize,
+    /// What the server may get from elsewhere.
+    pub fetch: FetchSettings,
 }
 
 /// What a superuser may be told of the machine.
@@ -58,6 +62,7 @@ impl Default for Settings {
             upload_timeout: Duration::from_secs(3600),
             machine: Machine::default(),
             large_writes: 1024,
+            fetch: FetchSettings::default(),
         }
     }
 }
@@ -71,6 +76,7 @@ pub struct Service {
     settings: Settings,
     /// For contents on their way in.
     room: Arc<Semaphore>,
+    fetcher: fetch::Fetcher,
 }
 
 impl Service {
@@ -84,7 +90,8 @@ impl Service {
         settings: Settings,
     ) -> Self {
         let room = Arc::new(Semaphore::new(settings.large_writes));
-        Service { store, keys, clock, random, settings, room }
+        let fetcher = fetch::Fetcher::new(&settings.fetch);
+        Service { store, keys, clock, random, settings, room, fetcher }
     }
 
     fn now(&self) -> Timestamp {

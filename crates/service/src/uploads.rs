@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use cacheroach_api::convert::{expected, from_timestamp, timestamp};
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
-    self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse,
-    TransferRequest, TransferResponse, TransferState, begin_request::Committed,
+    self, BeginRequest, BeginResponse, CommitRequest, CommitResponse, TransferRequest, TransferResponse,
+    TransferState, begin_request::Committed,
 };
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::{Purpose, Want};
@@ -135,18 +135,6 @@ impl Ask for uploads::Commit {
             }
         }
         Err(Error::State(text::BAD_STATE.into()))
-    }
-}
-
-impl Ask for uploads::Fetch {
-    type Answer = FetchResponse;
-
-    fn canonical(request: &mut FetchRequest) -> Result<Option<Want>> {
-        canonical_file(request.tenant.as_ref(), &mut request.path, 0)
-    }
-
-    async fn answer(_: &Service, _: &Caller, _: FetchRequest) -> Result<FetchResponse> {
-        Err(Error::Unsupported("this server does not fetch"))
     }
 }
 

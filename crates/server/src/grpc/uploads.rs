@@ -2,12 +2,12 @@
 
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
-    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, TransferRequest,
-    TransferResponse, uploads_server::Uploads,
+    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchProgress, FetchRequest, FetchResponse,
+    TransferRequest, TransferResponse, uploads_server::Uploads,
 };
 use tonic::{Request, async_trait};
 
-use super::{Answer, Handlers};
+use super::{Answer, Handlers, Parts};
 
 #[async_trait]
 impl Uploads for Handlers {
@@ -21,6 +21,12 @@ impl Uploads for Handlers {
 
     async fn fetch(&self, request: Request<FetchRequest>) -> Answer<FetchResponse> {
         self.unary::<uploads::Fetch>(request).await
+    }
+
+    type FetchProgressStream = Parts<FetchProgress>;
+
+    async fn fetch_progress(&self, request: Request<FetchRequest>) -> Answer<Parts<FetchProgress>> {
+        self.parts::<uploads::FetchProgress>(request).await
     }
 
     async fn transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {
