@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use cacheroach_api::method::METHODS;
 use cacheroach_model::{Capabilities, PrincipalId, TenantId};
-use support::{Server, on_everything, on_principal, on_tenant};
+use support::{Server, loopback, on_everything, on_principal, on_tenant};
 
 /// Each cell tells two things: what happens with what is the caller's own (its tenant, its principal), then with
 /// another's. A single one: the request is about nothing in particular.
@@ -50,7 +50,8 @@ const TABLE: &str = "
     cacheroach.token.Tokens/Validate        | ok  ok  | ok  ok  | ok  ok  | ok  ok  | ok  ok
     cacheroach.upload.Uploads/Begin         | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.upload.Uploads/Commit        | U   U   | D   D   | ok  D   | ok  D   | ok  ok
-    cacheroach.upload.Uploads/Fetch         | U   U   | D   D   | D   D   | D   D   | X   X
+    cacheroach.upload.Uploads/Fetch         | U   U   | D   D   | D   D   | D   D   | ok  ok
+    cacheroach.upload.Uploads/FetchProgress | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.upload.Uploads/Transfer      | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.vhost.VHosts/Ensure          | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.vhost.VHosts/List            | U       | D       | D       | D       | ok
@@ -158,7 +159,7 @@ fn every_request_of_the_contract_is_in_the_table() {
 #[tokio::test]
 async fn everybody_may_do_what_the_table_says_and_nothing_else() {
     let mut wrong = Vec::new();
-    let server = Server::start().await;
+    let server = Server::start_fetching(loopback()).await;
     for (at, caller) in CALLERS.iter().enumerate() {
         for row in table() {
             // Tenants and principals of their own for each request and caller: some requests end or change them.

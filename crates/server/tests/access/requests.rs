@@ -169,15 +169,8 @@ async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Res
     let mut client = server.uploads(token);
     match method {
         "Uploads/Begin" => client.begin(begin).await.map(done),
-        "Uploads/Fetch" => {
-            let request = upload::FetchRequest {
-                tenant: begin.tenant,
-                path: begin.path,
-                remote_url: "http://files.example/".into(),
-                ..Default::default()
-            };
-            client.fetch(request).await.map(done)
-        }
+        "Uploads/Fetch" => client.fetch(fetch(server, begin)).await.map(done),
+        "Uploads/FetchProgress" => client.fetch_progress(fetch(server, begin)).await.map(done),
         "Uploads/Transfer" => {
             let state = begun(server, begin).await;
             client.transfer(upload::TransferRequest { state, data: b"data".into() }).await.map(done)
@@ -189,6 +182,12 @@ async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Res
         }
         _ => panic!("how is {method} called?"),
     }
+}
+
+/// From the server itself.
+fn fetch(server: &Server, to: upload::BeginRequest) -> upload::FetchRequest {
+    let remote_url = server.url();
+    upload::FetchRequest { tenant: to.tenant, path: to.path, remote_url, ..Default::default() }
 }
 
 /// The state of an upload that somebody else began and gave away.

@@ -8,6 +8,7 @@ mod support;
 mod contract;
 mod credentials;
 mod diags;
+mod fetch;
 mod files;
 mod listings;
 mod paths;

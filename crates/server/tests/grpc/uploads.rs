@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 
 use cacheroach_api::upload::begin_request::Committed;
-use cacheroach_api::upload::{
-    BeginRequest, BeginResponse, CommitRequest, FetchRequest, TransferRequest, TransferState,
-};
+use cacheroach_api::upload::{BeginRequest, BeginResponse, CommitRequest, TransferRequest, TransferState};
 use cacheroach_api::{file, token};
 use cacheroach_model::{Capabilities, TenantId};
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 
+use crate::code;
 use crate::support::{HOUR, Server, Template, on_everything, on_principal, on_tenant};
-use crate::{code, refusal};
 
 const MIB: usize = 1 << 20;
 const PIECE: usize = 2 * MIB;
@@ -550,28 +548,6 @@ async fn twenty_uploads_of_one_path_make_twenty_versions() {
     assert_eq!(site.list().await, [("/a".into(), 20, 100)]);
     let got = site.get("/a").await;
     assert!(got.iter().all(|byte| *byte == got[0]));
-}
-
-#[tokio::test]
-async fn a27_a_fetch_needs_write_and_fetch() {
-    let site = Site::new().await;
-    let principal = site.server.principal().await;
-    for capabilities in [Capabilities::WRITE, Capabilities::FETCH, Capabilities::READ | Capabilities::FETCH] {
-        let token = site.session(on_tenant(principal, capabilities, site.tenant, "/*")).await;
-        let request = FetchRequest {
-            tenant: Some(site.tenant.into()),
-            path: "/a".into(),
-            remote_url: site.server.url(),
-            ..Default::default()
-        };
-        let answer = site.server.uploads(&token).fetch(request).await;
-        assert_eq!(
-            refusal(answer),
-            (Code::PermissionDenied, "inappropriate fields in request".into()),
-            "{capabilities}"
-        );
-    }
-    assert_eq!(site.list().await, []);
 }
 
 #[tokio::test]

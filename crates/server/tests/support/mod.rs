@@ -18,7 +18,7 @@ use cacheroach_auth::Keys;
 use cacheroach_model::{
     Capabilities, Clock, Location, Pattern, PrincipalId, Random, Scope, TenantId, Timestamp, Version,
 };
-use cacheroach_service::Service;
+use cacheroach_service::{FetchSettings, Service, Settings as ServiceSettings};
 use cacheroach_store::{Settings as StoreSettings, chunks::disk::DiskSettings};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -65,6 +65,11 @@ impl Random for Kernel {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).unwrap();
     }
+}
+
+/// Fetches may reach the loopback's first address, on which the remotes of tests listen.
+pub(crate) fn loopback() -> FetchSettings {
+    FetchSettings { allow: vec!["127.0.0.1/32".parse().unwrap()], ..Default::default() }
 }
 
 /// What a session is to be: start from [`on_tenant`], [`on_principal`] or [`on_everything`].
@@ -168,15 +173,26 @@ impl Server {
     }
 
     pub(crate) async fn start_with(settings: cacheroach_server::Settings) -> Self {
-        Self::start_over(tempfile::tempdir().unwrap(), &[KEY], settings).await
+        Self::start_over(tempfile::tempdir().unwrap(), &[KEY], settings, Default::default()).await
+    }
+
+    /// That fetches from elsewhere as told.
+    pub(crate) async fn start_fetching(fetch: FetchSettings) -> Self {
+        let service = ServiceSettings { fetch, ..Default::default() };
+        Self::start_over(tempfile::tempdir().unwrap(), &[KEY], Default::default(), service).await
     }
 
     /// The first key signs.
     pub(crate) async fn start_with_keys(keys: &[[u8; 32]]) -> Self {
-        Self::start_over(tempfile::tempdir().unwrap(), keys, Default::default()).await
+        Self::start_over(tempfile::tempdir().unwrap(), keys, Default::default(), Default::default()).await
     }
 
-    async fn start_over(dir: TempDir, keys: &[[u8; 32]], settings: cacheroach_server::Settings) -> Self {
+    async fn start_over(
+        dir: TempDir,
+        keys: &[[u8; 32]],
+        settings: cacheroach_server::Settings,
+        service: ServiceSettings,
+    ) -> Self {
         // 2026-07-01T00:00:00Z
         let clock = Arc::new(TestClock(AtomicI64::new(1_782_864_000_000_000)));
         let store = StoreSettings {
@@ -189,7 +205,7 @@ impl Server {
         let keys = Keys::parse(&keys.iter().map(|key| STANDARD.encode(key)).collect::<Vec<_>>()).unwrap();
         let (now, random) = (clock.clone(), Arc::new(Kernel));
         let machine = cacheroach_service::Machine { name: "here".into(), environment: vec!["PATH".into()] };
-        let told = cacheroach_service::Settings { machine, ..Default::default() };
+        let told = ServiceSettings { machine, ..service };
         let service = Arc::new(Service::new(store, keys, now, random, told));
         service.bootstrap().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

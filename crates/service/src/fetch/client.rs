@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +115,8 @@ impl Remotes {
         let literal = match outbound.url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            // Whatever a resolver makes of it (RFC 6761).
+            Some(Host::Domain(name)) if is_localhost(name) => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             Some(Host::Domain(_)) | None => None,
         };
         if literal.is_some_and(|address| !may_reach(address, &self.allowed)) {
@@ -166,6 +168,11 @@ impl Remotes {
         });
         made.await.map_err(Error::internal)?.map_err(Error::internal)
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn size(headers: &HeaderMap) -> usize {
