@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Random as _};
-use cacheroach_service::Service;
+use cacheroach_service::{FetchSettings, Network, NetworkError, Service};
 use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::{Location, Settings, Store};
 use clap::Args;
@@ -40,6 +40,8 @@ pub(crate) struct Start {
     store: StoreFlags,
     #[command(flatten)]
     listen: ListenFlags,
+    #[command(flatten)]
+    fetch: FetchFlags,
     #[command(flatten)]
     later: LaterFlags,
     /// The original takes any, and looks at none of them.
@@ -88,6 +90,40 @@ struct ListenFlags {
     /// How long requests under way may take once the server is told to stop.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     grace_period: Duration,
+}
+
+/// What it gets from elsewhere for who may fetch.
+#[derive(Args)]
+#[command(rename_all = "camelCase")]
+struct FetchFlags {
+    /// Networks that fetches may reach besides the public internet: 10.0.0.0/8,fd00::/8.
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
+    fetch_allow: Vec<Option<Network>>,
+    /// Bytes of a fetched file at most [default: 5 GiB].
+    #[arg(long, value_name = "BYTES", default_value_t = FetchSettings::default().max_size, hide_default_value = true)]
+    fetch_max_size: u64,
+    /// How long a fetch may take.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
+    fetch_max_time: Duration,
+}
+
+impl FetchFlags {
+    fn settings(&self) -> FetchSettings {
+        FetchSettings {
+            allow: self.fetch_allow.iter().copied().flatten().collect(),
+            max_size: self.fetch_max_size,
+            max_time: self.fetch_max_time,
+            ..FetchSettings::default()
+        }
+    }
+}
+
+/// An empty value is none.
+fn network(text: &str) -> Result<Option<Network>, NetworkError> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some),
+    }
 }
 
 /// Flags of the original whose features come in later releases: they are known, and say so when used.
@@ -154,6 +190,7 @@ impl Start {
         let settings = cacheroach_service::Settings {
             upload_timeout: self.store.upload_timeout,
             machine: machine(),
+            fetch: self.fetch.settings(),
             ..Default::default()
         };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
@@ -438,6 +475,18 @@ mod tests {
             let refused = parse(flag).later.say_so().unwrap_err().text();
             assert!(refused.starts_with(flag[0]), "{refused}");
         }
+    }
+
+    #[test]
+    fn networks_that_may_be_fetched_from_are_named_one_by_one_or_together() {
+        let allowed = |line: &[&str]| parse(line).fetch.settings().allow;
+        assert!(allowed(&[]).is_empty() && allowed(&["--fetchAllow", ""]).is_empty());
+        let both = ["10.0.0.0/8", "127.0.0.1/32"].map(|text| text.parse::<Network>().unwrap());
+        assert_eq!(allowed(&["--fetchAllow", "10.0.0.0/8,127.0.0.1"]), both);
+        assert_eq!(allowed(&["--fetchAllow", "10.1.2.3/8", "--fetchAllow", " 127.0.0.1/32"]), both);
+        assert!(Line::try_parse_from(["start", "--fetchAllow", "localhost"]).is_err());
+        let settings = parse(&["--fetchMaxSize", "1000", "--fetchMaxTime", "1m"]).fetch.settings();
+        assert_eq!((settings.max_size, settings.max_time), (1000, Duration::from_secs(60)));
     }
 
     #[test]

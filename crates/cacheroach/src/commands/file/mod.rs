@@ -1,6 +1,7 @@
 //! `file`: contents in and out.
 
 mod download;
+mod fetch;
 mod get;
 mod ls;
 mod put;
@@ -38,6 +39,7 @@ pub(crate) struct File {
 
 #[derive(Subcommand)]
 enum Command {
+    Fetch(fetch::Fetch),
     Get(get::Get),
     Ls(ls::Ls),
     Put(put::Put),
@@ -49,6 +51,7 @@ impl File {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let site = || Site::open(context, self.tenant.as_deref());
         match self.command {
+            Command::Fetch(fetch) => fetch.check()?.run(context, &site().await?).await,
             Command::Get(get) => get.run(context, &site().await?).await,
             Command::Ls(ls) => ls.run(context, &site().await?).await,
             // Wrong arguments are told before a server is asked for.

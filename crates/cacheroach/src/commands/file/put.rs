@@ -46,15 +46,19 @@ pub(super) struct Checked {
 
 impl Put {
     pub(super) fn check(self) -> Result<Checked, Error> {
-        if !self.dir.starts_with('/') {
-            return Err(Error::new("the remote path must start with /"));
-        }
-        if !self.dir.ends_with('/') {
-            return Err(Error::new("the target for an upload must end in a / to avoid ambiguous behavior"));
-        }
-        let dir = Path::parse(&self.dir).map_err(|e| Error::because(self.dir.clone(), e))?;
-        Ok(Checked { dir, put: self })
+        Ok(Checked { dir: directory(&self.dir)?, put: self })
     }
+}
+
+/// Where files are to go: a directory, and unmistakably so.
+pub(super) fn directory(text: &str) -> Result<Path, Error> {
+    if !text.starts_with('/') {
+        return Err(Error::new("the remote path must start with /"));
+    }
+    if !text.ends_with('/') {
+        return Err(Error::new("the target for an upload must end in a / to avoid ambiguous behavior"));
+    }
+    Path::parse(text).map_err(|e| Error::because(text.to_owned(), e))
 }
 
 /// A row of the table to be.

@@ -14,8 +14,8 @@ use cacheroach_api::file::{
 use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::upload::uploads_server::{Uploads, UploadsServer};
 use cacheroach_api::upload::{
-    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchRequest, FetchResponse, Id,
-    TransferRequest, TransferResponse, TransferState,
+    BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchProgress, FetchRequest, FetchResponse,
+    Id, TransferRequest, TransferResponse, TransferState,
 };
 use cacheroach_model::TenantId;
 use futures::StreamExt as _;
@@ -195,8 +195,23 @@ impl Uploads for Fake {
         Ok(Response::new(CommitResponse {}))
     }
 
-    async fn fetch(&self, _: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
-        Err(Status::unimplemented(""))
+    /// As the original has it: the call that it knows.
+    async fn fetch(&self, of: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
+        let FetchRequest { path, remote_url, remote_headers, remote_method, .. } = of.into_inner();
+        let mut headers: Vec<_> = remote_headers.into_iter().collect();
+        headers.sort();
+        let content = format!("{remote_method} {remote_url} {headers:?}").into_bytes();
+        self.held().files.insert(path, content);
+        Ok(Response::new(FetchResponse { remote_http_code: 200, remote_http_message: String::new() }))
+    }
+
+    type FetchProgressStream = futures::stream::Empty<Result<FetchProgress, Status>>;
+
+    async fn fetch_progress(
+        &self,
+        _: Request<FetchRequest>,
+    ) -> Result<Response<Self::FetchProgressStream>, Status> {
+        Err(Status::unimplemented("unknown method FetchProgress for service cacheroach.upload.Uploads"))
     }
 }
 
@@ -332,4 +347,19 @@ async fn a86_a_tree_is_what_is_listed_inside_the_target() {
     assert_eq!(targets("/a/").await, [None, Some(PathBuf::from("1")), Some(PathBuf::from("b/2"))]);
     assert_eq!(targets("/none").await, [None]);
     assert_eq!(targets("/a\n").await, [None]);
+}
+
+#[tokio::test]
+async fn a_server_that_tells_no_progress_fetches_all_the_same() {
+    let scene = Scene::new().await;
+    let request = FetchRequest {
+        path: "/new/x".into(),
+        remote_url: "http://h/x".into(),
+        remote_headers: [("a".to_owned(), "b".to_owned())].into(),
+        remote_method: "GET".into(),
+        ..Default::default()
+    };
+    let answer = scene.site.fetch(request, &scene.progress).await.unwrap();
+    assert_eq!(answer.remote_http_code, 200);
+    assert_eq!(scene.fake.held().files["/new/x"], b"GET http://h/x [(\"a\", \"b\")]");
 }
