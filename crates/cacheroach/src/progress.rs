@@ -40,7 +40,7 @@ impl Progress {
         Progress { bars: bars.then(MultiProgress::new) }
     }
 
-    /// Begins with a file.
+    /// Begins with a file; of a size that nobody knows if that is 0.
     pub(crate) fn start(&self, name: &str, size: u64) -> Transfer {
         let name = printable(name);
         let now = Instant::now();
@@ -126,7 +126,10 @@ impl Lines {
     }
 
     fn so_far(&self, size: u64) -> String {
-        let mut text = format!("{} of {}", HumanBytes(self.done), HumanBytes(size));
+        let mut text = HumanBytes(self.done).to_string();
+        if size > 0 {
+            text.push_str(&format!(" of {}", HumanBytes(size)));
+        }
         if let Some(rate) = self.rate() {
             text.push_str(&format!(", {}/s", HumanBytes(rate)));
             if let Some(left) = size.saturating_sub(self.done).checked_div(rate) {

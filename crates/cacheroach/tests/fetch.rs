@@ -115,3 +115,20 @@ fn the_target_is_a_directory_and_there_is_something_to_fetch() {
     assert!(told.contains("--headers: ") && told.contains("name=value"), "{told}");
     assert!(!told.contains("hidden"), "{told}");
 }
+
+#[test]
+fn a85_what_is_sent_to_others_is_in_no_log() {
+    let (server, home) = site(&[&LOOPBACK[..], &["-vv"]].concat());
+    let (url, seen) = remote();
+    home.write("headers", "Authorization=Bearer h1dden");
+    let secret = |path: &str| format!("{url}{path}?token=s3cret");
+    home.ok(&["file", "fetch", "/new/", &secret("/x"), "--headers", "@headers"]);
+    // Nobody is there, and somebody who is not to be reached.
+    for nobody in ["http://127.0.0.1:1/?token=s3cret", "http://10.0.0.1/?token=s3cret"] {
+        home.fails(&["file", "fetch", "/new/", nobody, "--headers", "@headers"]);
+    }
+    assert!(seen.lock().unwrap()[0].contains("Bearer h1dden"));
+    let logged = server.stdout() + &server.stderr();
+    assert!(logged.contains("cacheroach"), "{logged}");
+    assert!(!logged.contains("h1dden") && !logged.contains("s3cret"), "{logged}");
+}

@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, redirect, retry};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use url::Host;
 
 use super::address::{Network, may_reach};
@@ -28,16 +28,33 @@ pub trait Names: std::fmt::Debug + Send + Sync {
     fn addresses(&self, name: &str) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 }
 
+/// How many look-ups the system does at once. Each takes a thread, from those that others read files with, for as long as
+/// a name server likes: longer than anybody waits for it.
+const LOOK_UPS: usize = 32;
+
 /// As the system has it.
 #[derive(Debug)]
-pub(super) struct SystemNames;
+pub(super) struct SystemNames {
+    room: Arc<Semaphore>,
+}
+
+impl Default for SystemNames {
+    fn default() -> Self {
+        SystemNames { room: Arc::new(Semaphore::new(LOOK_UPS)) }
+    }
+}
 
 impl Names for SystemNames {
     fn addresses(&self, name: &str) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> {
-        let name = name.to_owned();
+        let (name, room) = (name.to_owned(), Arc::clone(&self.room));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
+            let permit = room.acquire_owned().await.map_err(io::Error::other)?;
+            let looking = tokio::task::spawn_blocking(move || {
+                let _until_it_ends = permit;
+                let found = (name.as_str(), 0).to_socket_addrs()?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            looking.await.map_err(io::Error::other)?
         })
     }
 }

@@ -33,6 +33,8 @@ use slots::Slots;
 /// How often a caller hears of a fetch's progress at most.
 const PACE: Duration = Duration::from_millis(200);
 
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// What fetches may do.
 #[derive(Clone, Debug)]
 pub struct FetchSettings {
@@ -67,7 +69,7 @@ impl Default for FetchSettings {
             redirects: 5,
             per_session: 4,
             at_once: 64,
-            names: Arc::new(SystemNames),
+            names: Arc::new(SystemNames::default()),
         }
     }
 }
@@ -166,7 +168,9 @@ impl Task {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let outbound = Outbound::parse(request)?;
         let slot = service.fetcher.slots.take(caller)?;
-        let deadline = Instant::now() + service.settings.fetch.max_time;
+        let now = Instant::now();
+        // A time beyond all clocks is as good as none.
+        let deadline = now.checked_add(service.settings.fetch.max_time).unwrap_or(now + FOREVER);
         Ok(Task { caller: caller.clone(), tenant, path, outbound, slot, deadline })
     }
 

@@ -114,13 +114,15 @@ impl Site {
     }
 }
 
-/// The last element of a URL's path, decoded if that is a name; of the whole URL if there is none.
+/// The last element of a URL's path, decoded if that is a name; without any, the host, as the original has it.
 fn name(url: &str) -> String {
-    let path = Url::parse(url).map(|url| url.path().to_owned());
     let last = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    let encoded = match path.as_deref().map(last) {
-        Ok(name) if !name.is_empty() => name,
-        _ => last(url),
+    let encoded = match Url::parse(url) {
+        Ok(url) => match last(url.path()) {
+            name if name.is_empty() => last(&url.origin().ascii_serialization()),
+            name => name,
+        },
+        Err(_) => last(url),
     };
     let is_name = |name: &str| {
         !matches!(name, "" | "." | "..") && !name.contains('/') && !name.chars().any(char::is_control)
@@ -173,7 +175,7 @@ mod tests {
             ("http://h/a%0Ab", "a%0Ab"),
             ("http://h/%ff", "%ff"),
             ("http://h/a/..", "h"),
-            ("http://h:80/", "h:80"),
+            ("http://h:81/", "h:81"),
             ("http://h", "h"),
             ("nonsense", "nonsense"),
         ] {

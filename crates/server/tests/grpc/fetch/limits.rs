@@ -71,7 +71,8 @@ async fn a54_an_endless_body_is_ended() {
 
 #[tokio::test]
 async fn a54_a_silent_remote_is_given_up() {
-    let site = Site::with(FetchSettings { idle_timeout: SOON, connect_timeout: SOON, ..loopback() }).await;
+    let site =
+        Site::with(FetchSettings { idle_timeout: SOON, connect_timeout: 3 * SOON, ..loopback() }).await;
     for beginning in [
         "",
         "HTTP/1.1 200 OK\r\n",
