@@ -132,7 +132,8 @@ impl Lines {
         }
         if let Some(rate) = self.rate() {
             text.push_str(&format!(", {}/s", HumanBytes(rate)));
-            if let Some(left) = size.saturating_sub(self.done).checked_div(rate) {
+            let left = size.saturating_sub(self.done).checked_div(rate);
+            if let Some(left) = left.filter(|_| size > 0) {
                 text.push_str(&format!(", {} left", HumanDuration(Duration::from_secs(left))));
             }
         }

@@ -219,9 +219,10 @@ mod tests {
         #[test]
         fn a51_no_form_of_a_refused_ipv4_address_may_be_reached(bits: u32, network in 0..SPECIAL_V4.len()) {
             // Any address of one of the ranges.
-            let (network, bits) = (SPECIAL_V4[network], u128::from(bits));
-            let inside = u128::from(u32::from(network.network()) | u32::from(network.hostmask()) & bits as u32);
-            prop_assert!(!may_reach(Ipv4Addr::from(inside as u32).into(), &[]));
+            let network = SPECIAL_V4[network];
+            let inside = u32::from(network.network()) | u32::from(network.hostmask()) & bits;
+            prop_assert!(!may_reach(Ipv4Addr::from(inside).into(), &[]));
+            let inside = u128::from(inside);
             for prefix in [
                 "::ffff:0:0", "::", "64:ff9b::", "64:ff9b:1::", "::ffff:0:0:0",
             ] {

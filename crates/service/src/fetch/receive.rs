@@ -158,13 +158,13 @@ pub(super) fn declared_type(headers: &HeaderMap) -> String {
 mod tests {
     use super::*;
 
-    fn headers(name: header::HeaderName, values: &[&str]) -> HeaderMap {
+    fn headers(name: &header::HeaderName, values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), value.parse().unwrap())).collect()
     }
 
     #[test]
     fn a72_only_a_type_that_is_one_is_kept() {
-        let kept = |value: &str| declared_type(&headers(header::CONTENT_TYPE, &[value]));
+        let kept = |value: &str| declared_type(&headers(&header::CONTENT_TYPE, &[value]));
         for value in ["text/html", "text/html; charset=utf-8", "image/svg+xml", "a/b;c=\"d e\""] {
             assert_eq!(kept(value), value);
         }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a54_packed_bodies_are_known_as_such() {
-        let plain = |values: &[&str]| is_plain(&headers(header::CONTENT_ENCODING, values));
+        let plain = |values: &[&str]| is_plain(&headers(&header::CONTENT_ENCODING, values));
         assert!(plain(&[]) && plain(&["identity"]) && plain(&["Identity, identity", ""]));
         for values in
             [&["gzip"][..], &["br"], &["identity", "gzip"], &["identity, zstd"], &["x-unknown"], &["\u{e4}"]]
