@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{FetchProgress, FetchRequest, FetchResponse};
 use cacheroach_auth::Want;
-use cacheroach_model::{Capabilities, Goal, Path, TenantId};
+use cacheroach_model::{Capabilities, Expected, Goal, Metadata, Path, TenantId};
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{oneshot, watch};
@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 pub use address::{Network, NetworkError};
 pub use client::Names;
 
+use crate::content::Target;
 use crate::door::{Ask, AskStream, Stream};
 use crate::files::{canonical_file, place};
 use crate::{Caller, Error, Result, Service};
@@ -186,7 +187,14 @@ impl Task {
             return Err(bad_url("the remote sends the content packed, although asked not to"));
         }
         let settings = &service.settings.fetch;
-        let writer = service.writer(self.tenant, self.path.clone(), declared_type(answer.headers()));
+        let target = Target {
+            tenant: self.tenant,
+            path: self.path.clone(),
+            content_type: declared_type(answer.headers()),
+            metadata: Metadata::default(),
+            expected: Expected::Anything,
+        };
+        let writer = service.writer(target);
         let (arrive, arrived) = oneshot::channel();
         let (consent, consented) = oneshot::channel();
         let receiving = Receiving {

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cacheroach_model::Metadata;
 use reqwest::Response;
 use reqwest::header::{self, HeaderMap};
 use tokio::sync::{oneshot, watch};
@@ -61,7 +60,7 @@ impl Receiving {
             writer.abandon().await;
             return Err(error);
         }
-        writer.finish(Metadata::default()).await?;
+        writer.finish().await?;
         Ok(())
     }
 }
