@@ -6,6 +6,7 @@
 pub mod convert;
 pub mod json;
 pub mod rule;
+mod secret;
 
 macro_rules! package {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(

@@ -1,11 +1,25 @@
 //! From credentials to a caller. One source counts, in a fixed order; authorities never add up.
 
+use std::net::IpAddr;
+
 use ::http::request::Parts;
-use ::http::{HeaderMap, Method, header};
+use ::http::{Extensions, HeaderMap, Method, header};
 use cacheroach_service::{Caller, Error, Result, Service};
 
-/// The cookie that holds a token.
+/// The cookie that holds a token, as the original has it.
 pub(crate) const COOKIE: &str = "authorization";
+
+/// The same where the way to the browser is secure: no other host can set this one.
+pub(crate) const HOST_COOKIE: &str = "__Host-authorization";
+
+/// Where a connection comes from: an extension of each request on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The address that a request came from.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|Peer(address)| *address)
+}
 
 /// Where a token was found.
 #[derive(Clone, Eq, PartialEq)]
@@ -44,7 +58,12 @@ impl Credential {
 
 /// The first value of a name in the query, decoded.
 pub(crate) fn query(parts: &Parts, name: &str) -> Option<String> {
-    let pairs = parts.uri.query()?.split('&');
+    of_form(parts.uri.query()?, name)
+}
+
+/// The same in a form's text.
+pub(crate) fn of_form(text: &str, name: &str) -> Option<String> {
+    let pairs = text.split('&');
     let (_, value) =
         pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(key, _)| *key == name)?;
     let plain = value.replace('+', " ");
@@ -53,8 +72,11 @@ pub(crate) fn query(parts: &Parts, name: &str) -> Option<String> {
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
+    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let named = |wanted: &str| {
+        pairs.clone().find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value.to_owned())
+    };
+    named(HOST_COOKIE).or_else(|| named(COOKIE))
 }
 
 /// Who an HTTP request comes from, and whether the browser should forget its cookie.
@@ -62,6 +84,11 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 /// # Errors
 /// A presented token that does not verify; a write that another site makes with the cookie of this one.
 pub(crate) async fn of_http(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
+    let (caller, stale) = find(service, parts).await?;
+    Ok((caller.from(peer(&parts.extensions)), stale))
+}
+
+async fn find(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
     match Credential::of(parts)? {
         Credential::None => Ok((service.anonymous().await?, false)),
         Credential::Presented(token) => Ok((service.authenticate(&token).await?, false)),
@@ -78,7 +105,7 @@ pub(crate) async fn of_http(service: &Service, parts: &Parts) -> Result<(Caller,
 }
 
 /// Browsers say where a request comes from; what says nothing is no browser of today.
-fn is_cross_site_write(parts: &Parts) -> bool {
+pub(crate) fn is_cross_site_write(parts: &Parts) -> bool {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
     }

@@ -11,6 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::caller::Peer;
 use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
 use crate::route::Router;
@@ -60,7 +61,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, permit)) => spawn(stream, permit, router.clone(), &graceful),
+            Ok((stream, peer, permit)) => spawn(stream, peer, permit, router.clone(), &graceful),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -76,18 +77,25 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((stream, Peer(peer.ip()), permit))
 }
 
-fn spawn(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+fn spawn(
+    stream: TcpStream,
+    peer: Peer,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    graceful: &GracefulShutdown,
+) {
     let waiting = Waiting::default();
     let watching = waiting.clone();
-    let serve = hyper::service::service_fn(move |request| {
+    let serve = hyper::service::service_fn(move |mut request: ::http::Request<hyper::body::Incoming>| {
         let (router, waiting) = (router.clone(), watching.clone());
+        request.extensions_mut().insert(peer);
         async move {
             let version = request.version();
             let response = router.route(request).await;

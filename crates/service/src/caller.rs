@@ -1,6 +1,7 @@
 //! Who is asking: from credentials to a [`Caller`].
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cacheroach_api::content;
@@ -19,6 +20,7 @@ pub struct Caller {
     public: Arc<[Session]>,
     vhost_tenant: Option<TenantId>,
     token: Option<Arc<str>>,
+    peer: Option<IpAddr>,
 }
 
 /// Without the token, which must not get into a log.
@@ -61,6 +63,19 @@ impl Caller {
     pub fn at(mut self, tenant: TenantId) -> Self {
         self.vhost_tenant = Some(tenant);
         self
+    }
+
+    /// The same, calling from an address.
+    #[must_use]
+    pub fn from(mut self, peer: Option<IpAddr>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// The address it calls from: that of the connection, whatever a header says.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     pub(crate) fn authority(&self) -> Authority<'_> {
@@ -140,10 +155,17 @@ impl Service {
     }
 
     /// The same caller, by what is known of it now.
+    ///
+    /// # Errors
+    /// As [`Service::authenticate`].
     pub(crate) async fn renewed(&self, caller: &Caller) -> Result<Caller> {
         let session = self.live(caller.session.clone()).await?;
+        // Of an ephemeral session only its token knows the end.
+        if session.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(Error::Unauthenticated("the session is over".into()));
+        }
         let renewed = self.caller(session, caller.token.clone()).await?;
-        Ok(Caller { vhost_tenant: caller.vhost_tenant, ..renewed })
+        Ok(Caller { vhost_tenant: caller.vhost_tenant, peer: caller.peer, ..renewed })
     }
 
     async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
@@ -151,7 +173,7 @@ impl Service {
             Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),
             None => (Vec::new(), Vec::new()),
         };
-        Ok(Caller { session, grants: grants.into(), public: public.into(), vhost_tenant: None, token })
+        Ok(Caller { session, grants: grants.into(), public: public.into(), vhost_tenant: None, token, peer: None })
     }
 
     async fn grants(&self, principal: PrincipalId) -> Result<Vec<Session>> {

@@ -90,6 +90,17 @@ impl Service {
     }
 }
 
+impl Service {
+    /// For answers that go on for long: whether a caller could still make the call that it made.
+    ///
+    /// # Errors
+    /// Its session is over, or not good enough any more.
+    pub(crate) async fn must_still<M: Method>(&self, caller: &Caller) -> Result<()> {
+        let caller = self.renewed(caller).await?;
+        caller.authority().may_call::<M>().map_err(|refusal| refuse(&caller, refusal, None))
+    }
+}
+
 /// The order matters: whoever may not call at all learns nothing of what a request must look like.
 fn enter<M: Method>(
     caller: &Caller,

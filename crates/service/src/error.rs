@@ -43,6 +43,9 @@ pub enum Error {
     /// Too large, or too many.
     #[error("{0}")]
     TooLarge(String),
+    /// Too often; later it may work.
+    #[error("{0}")]
+    TooMany(String),
     /// No room left on the server.
     #[error("no room left on the server")]
     Full,

@@ -11,8 +11,11 @@ mod error;
 mod fetch;
 mod files;
 mod listings;
+mod hashing;
+mod passwords;
 mod principals;
 mod tenants;
+mod throttle;
 mod tokens;
 mod uploads;
 mod versions;
@@ -77,6 +80,9 @@ pub struct Service {
     /// For contents on their way in.
     room: Arc<Semaphore>,
     fetcher: fetch::Fetcher,
+    /// For passwords.
+    hashing: hashing::Hashing,
+    throttle: throttle::Throttle,
 }
 
 impl Service {
@@ -91,7 +97,8 @@ impl Service {
     ) -> Self {
         let room = Arc::new(Semaphore::new(settings.large_writes));
         let fetcher = fetch::Fetcher::new(&settings.fetch);
-        Service { store, keys, clock, random, settings, room, fetcher }
+        let (hashing, throttle) = (hashing::Hashing::new(), throttle::Throttle::default());
+        Service { store, keys, clock, random, settings, room, fetcher, hashing, throttle }
     }
 
     fn now(&self) -> Timestamp {

@@ -124,10 +124,10 @@ impl AskStream for principals::List {
 }
 
 impl AskStream for principals::Watch {
-    /// Ends when the principal is no more.
+    /// Ends when the principal is no more, and with an error when the caller may not watch any more.
     async fn answer(
         service: &Arc<Service>,
-        _: &Caller,
+        caller: &Caller,
         request: WatchRequest,
     ) -> Result<Stream<principal::Principal>> {
         let id = principal::Id::parse(request.principal.as_ref())
@@ -136,14 +136,15 @@ impl AskStream for principals::Watch {
         if every.is_zero() {
             return Err(Error::invalid("duration", "how often to look"));
         }
-        let (service, every) = (Arc::clone(service), every.max(FASTEST_WATCH));
+        let (service, caller, every) = (Arc::clone(service), caller.clone(), every.max(FASTEST_WATCH));
         if service.store.metadata.find_principal(id).await?.is_none() {
             return Err(Error::NotFound("principal"));
         }
         Ok(Box::pin(futures::stream::try_unfold(0, move |seen| {
-            let service = Arc::clone(&service);
+            let (service, caller) = (Arc::clone(&service), caller.clone());
             async move {
                 loop {
+                    service.must_still::<Self>(&caller).await?;
                     let Some(found) = service.store.metadata.find_principal(id).await? else {
                         return Ok(None);
                     };

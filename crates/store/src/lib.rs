@@ -5,6 +5,7 @@ pub mod chunks;
 mod error;
 pub mod files;
 mod open;
+pub mod passwords;
 pub mod principals;
 pub mod sessions;
 pub mod sqlite;
@@ -18,6 +19,7 @@ use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
 pub use open::{Location, Settings, open};
+use passwords::Passwords;
 use principals::Principals;
 use sessions::Sessions;
 use tenants::Tenants;
@@ -25,9 +27,9 @@ use uploads::Uploads;
 use vhosts::Vhosts;
 
 /// A metadata engine: all nouns together.
-pub trait Metadata: Files + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync {}
+pub trait Metadata: Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync {}
 
-impl<T: Files + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata for T {}
+impl<T: Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata for T {}
 
 /// A metadata engine and a chunk tier.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ pub trait Principals {
     /// [`Error::Taken`](crate::Error::Taken) for an address or a domain that another principal has.
     async fn ensure_principal(&self, principal: &Principal) -> Result<Principal>;
 
-    /// Deletes the principal in that version, and its sessions.
+    /// Deletes the principal in that version, its sessions and its password.
     ///
     /// # Errors
     /// [`Error::Skew`](crate::Error::Skew) when it is in another version, or not there.

@@ -43,13 +43,15 @@ type Answer<T> = Result<tonic::Response<T>, Status>;
 type Parts<T> = std::pin::Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
 
 impl Handlers {
-    async fn caller(&self, metadata: &tonic::metadata::MetadataMap) -> Result<Caller, Status> {
-        caller::of_grpc(&self.service, metadata.as_ref()).await.map_err(|error| status::grpc(&error))
+    async fn caller<T>(&self, request: &tonic::Request<T>) -> Result<Caller, Status> {
+        let caller = caller::of_grpc(&self.service, request.metadata().as_ref()).await;
+        let caller = caller.map_err(|error| status::grpc(&error))?;
+        Ok(caller.from(caller::peer(request.extensions())))
     }
 
     /// Asks for one answer.
     async fn unary<M: Ask>(&self, request: tonic::Request<M::Request>) -> Answer<M::Answer> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let answer = self.service.call::<M>(&caller, request.into_inner()).await;
         answer.map(tonic::Response::new).map_err(|error| status::grpc(&error))
     }
@@ -59,7 +61,7 @@ impl Handlers {
     where
         M::Response: 'static,
     {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let parts = self.service.stream::<M>(&caller, request.into_inner()).await;
         let parts = parts.map_err(|error| status::grpc(&error))?;
         Ok(tonic::Response::new(Box::pin(parts.map(|part| part.map_err(|error| status::grpc(&error))))))

@@ -2,7 +2,8 @@
 
 use cacheroach_api::method::principals;
 use cacheroach_api::principal::{
-    EnsureRequest, EnsureResponse, LoadRequest, Principal, WatchRequest, principals_server::Principals,
+    EnsureRequest, EnsureResponse, LoadRequest, Principal, SetPasswordRequest, WatchRequest,
+    principals_server::Principals,
 };
 use tonic::{Request, async_trait};
 
@@ -27,5 +28,9 @@ impl Principals for Handlers {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Answer<Self::WatchStream> {
         self.parts::<principals::Watch>(request).await
+    }
+
+    async fn set_password(&self, request: Request<SetPasswordRequest>) -> Answer<()> {
+        self.unary::<principals::SetPassword>(request).await
     }
 }

@@ -3,7 +3,7 @@
 use cacheroach_api::method::tokens;
 use cacheroach_api::session::{Scope, Session};
 use cacheroach_api::token::{
-    InvalidateRequest, IssueRequest, IssueResponse, LoadRequest, Token, tokens_server::Tokens,
+    InvalidateRequest, IssueRequest, IssueResponse, LoadRequest, LoginRequest, Token, tokens_server::Tokens,
 };
 use tonic::{Request, async_trait};
 
@@ -39,5 +39,9 @@ impl Tokens for Handlers {
 
     async fn validate(&self, request: Request<Token>) -> Answer<Session> {
         self.unary::<tokens::Validate>(request).await
+    }
+
+    async fn login(&self, request: Request<LoginRequest>) -> Answer<IssueResponse> {
+        self.unary::<tokens::Login>(request).await
     }
 }

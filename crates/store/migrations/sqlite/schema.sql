@@ -42,6 +42,14 @@ CREATE TABLE migrations (
             applied_at INTEGER NOT NULL
          ) STRICT;
 
+CREATE TABLE passwords (
+    principal BLOB NOT NULL PRIMARY KEY,
+    user_name TEXT NOT NULL CHECK (user_name <> ''),
+    user_folded TEXT NOT NULL UNIQUE,
+    hash TEXT NOT NULL,
+    changed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE pieces (
     tenant BLOB NOT NULL,
     rope BLOB NOT NULL,

@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::{Error, Result};
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/sqlite/0001_init.sql")),
+    (4, include_str!("../../migrations/sqlite/0004_passwords.sql")),
+];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -6,6 +6,7 @@ mod copies;
 mod files;
 mod listings;
 mod migrations;
+mod passwords;
 mod principals;
 mod readers;
 mod row;

@@ -75,6 +75,7 @@ impl Principals for Sqlite {
                 return Err(Error::Skew);
             }
             change(connection, "DELETE FROM sessions WHERE principal = ?", [id.as_bytes()])?;
+            change(connection, "DELETE FROM passwords WHERE principal = ?", [id.as_bytes()])?;
             Ok(())
         };
         self.writer.write(delete).await

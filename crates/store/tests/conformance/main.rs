@@ -10,6 +10,7 @@ mod chunks;
 mod durable;
 mod files;
 mod model;
+mod passwords;
 mod principals;
 mod sessions;
 mod subject;
@@ -66,6 +67,12 @@ const CASES: &[Case] = cases! {
         what_is_unique_is_named_when_it_is_taken,
         a_principal_takes_its_sessions_with_it,
         principals_are_found_and_listed,
+    }
+    passwords {
+        a_password_is_set_found_changed_and_taken_away,
+        a_user_is_one_principal_in_whatever_case,
+        p8_a_password_that_was_changed_meanwhile_stays,
+        a_principal_takes_its_password_with_it,
     }
     sessions {
         a_session_is_read_as_it_was_added,
