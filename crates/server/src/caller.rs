@@ -73,10 +73,9 @@ pub(crate) fn of_form(text: &str, name: &str) -> Option<String> {
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let named = |wanted: &str| {
-        pairs.clone().find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value.to_owned())
-    };
-    named(HOST_COOKIE).or_else(|| named(COOKIE))
+    let pairs: Vec<_> = pairs.filter(|(_, value)| !value.is_empty()).collect();
+    let named = |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted);
+    named(HOST_COOKIE).or_else(|| named(COOKIE)).map(|(_, value)| (*value).to_owned())
 }
 
 /// Who an HTTP request comes from, and whether the browser should forget its cookie.

@@ -4,12 +4,14 @@ use std::convert::Infallible;
 
 use ::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
+use cacheroach_model::Timestamp;
 use cacheroach_service::Error;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 
+use super::date;
 use crate::body::Body;
-use crate::caller::COOKIE;
+use crate::caller::{COOKIE, HOST_COOKIE};
 use crate::status;
 
 /// For pages that this server makes itself: they need nothing but their own style.
@@ -76,8 +78,43 @@ pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value
 
 /// Lets the browser forget a token that is none any more.
 pub(super) fn forget_cookie(response: &mut Response<Body>) {
-    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
-    set(response, header::SET_COOKIE, &gone);
+    for (name, secure) in [(COOKIE, ""), (HOST_COOKIE, "Secure; ")] {
+        let gone = format!("{name}=; Path=/; Max-Age=0; {secure}HttpOnly; SameSite=Lax");
+        if let Ok(gone) = HeaderValue::from_str(&gone) {
+            response.headers_mut().append(header::SET_COOKIE, gone);
+        }
+    }
+}
+
+/// Lets the browser keep a token until then. It goes nowhere but here, and no script sees it.
+pub(super) fn keep_cookie(response: &mut Response<Body>, token: &str, until: Timestamp, secure: bool) {
+    let (name, secure) = if secure { (HOST_COOKIE, "Secure; ") } else { (COOKIE, "") };
+    let until = date::format(until);
+    let kept = format!("{name}={token}; Path=/; {secure}HttpOnly; SameSite=Lax; Expires={until}");
+    set(response, header::SET_COOKIE, &kept);
+}
+
+/// Where to go on with a GET after something was done.
+pub(super) fn see_other(location: &str) -> Response<Body> {
+    let mut response = empty(StatusCode::SEE_OTHER);
+    set(&mut response, header::LOCATION, location);
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    response
+}
+
+/// A page with forms. Other than on pages of files, the browser tells it as the origin of what is sent from it, and so
+/// the server knows its own forms; nobody else is told more than that.
+pub(super) fn form_page(status: StatusCode, content: String, and_to: Option<&str>) -> Response<Body> {
+    let mut response = text(status, content);
+    let and_to = and_to.map(|origin| format!(" {origin}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'{and_to}"
+    );
+    set(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    set(&mut response, header::CONTENT_SECURITY_POLICY, &policy);
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set(&mut response, header::REFERRER_POLICY, "same-origin");
+    response
 }
 
 /// An error, to whom it concerns.

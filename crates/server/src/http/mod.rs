@@ -1,4 +1,4 @@
-//! HTTP: files by virtual host, signed URLs, and the download of the command line's configuration.
+//! HTTP: files by virtual host, signed URLs, logging in, and the command line's configuration.
 
 mod answer;
 mod change;
@@ -8,6 +8,8 @@ mod date;
 mod files;
 pub(crate) mod framing;
 mod links;
+mod login;
+mod login_page;
 mod media;
 mod metadata;
 mod page;
@@ -92,7 +94,7 @@ impl Http {
         }
         if let Some(rest) = target.path().strip_prefix("/_/") {
             let rest = rest.to_owned();
-            return self.special(&rest, &parts, &host, &spelled).await;
+            return self.special(&rest, &parts, &host, &spelled, body).await;
         }
         let (caller, stale) = match caller::of_http(&self.service, &parts).await {
             Ok(found) => found,
@@ -134,9 +136,14 @@ impl Http {
         parts: &Parts,
         host: &cacheroach_model::Host,
         spelled: &str,
+        body: Incoming,
     ) -> Response<Body> {
+        let secure = self.assume_secure;
         let answer = match route {
-            "v0/config" => config::download(&self.service, parts, host, spelled, self.assume_secure).await,
+            "v0/config" => config::download(&self.service, parts, host, spelled, secure).await,
+            "v0/provision" => login::provision(&self.service, parts, host, spelled, secure).await,
+            "v0/login" => login::log_in(&self.service, parts, body, secure).await,
+            "v0/logout" => login::log_out(&self.service, parts).await,
             _ if route.starts_with("v0/retrieve/") => Ok(links::retrieve(&self.service, parts).await),
             _ => Err(Error::NotFound("page")),
         };

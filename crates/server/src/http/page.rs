@@ -173,7 +173,7 @@ fn encoded(name: &str) -> PercentEncode<'_> {
 }
 
 /// Text that stays text, in an attribute too.
-struct Text<'a>(&'a str);
+pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
