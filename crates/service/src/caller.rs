@@ -173,7 +173,14 @@ impl Service {
             Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),
             None => (Vec::new(), Vec::new()),
         };
-        Ok(Caller { session, grants: grants.into(), public: public.into(), vhost_tenant: None, token, peer: None })
+        Ok(Caller {
+            session,
+            grants: grants.into(),
+            public: public.into(),
+            vhost_tenant: None,
+            token,
+            peer: None,
+        })
     }
 
     async fn grants(&self, principal: PrincipalId) -> Result<Vec<Session>> {

@@ -165,9 +165,11 @@ mod tests {
     #[test]
     fn one_user_from_everywhere_and_one_network_for_all_users_are_bounded() {
         let throttle = Throttle::default();
-        let from_all: usize = (0..200).map(|at| tries(&throttle, "alice", &format!("192.0.2.{at}"), NOW)).sum();
+        let from_all: usize =
+            (0..200).map(|at| tries(&throttle, "alice", &format!("192.0.2.{at}"), NOW)).sum();
         assert_eq!(from_all, 20);
-        let for_all: usize = (0..200).map(|at| tries(&throttle, &format!("u{at}"), "198.51.100.1", NOW)).sum();
+        let for_all: usize =
+            (0..200).map(|at| tries(&throttle, &format!("u{at}"), "198.51.100.1", NOW)).sum();
         assert_eq!(for_all, 50);
     }
 
@@ -200,6 +202,10 @@ mod tests {
             assert!(throttle.take(&format!("u{at}"), from, NOW).is_ok());
         }
         assert!(throttle.buckets.lock().unwrap().len() <= MOST_BUCKETS);
-        assert_eq!(tries(&throttle, "alice", "192.0.2.1", NOW), 0, "whoever tried most is remembered longest");
+        assert_eq!(
+            tries(&throttle, "alice", "192.0.2.1", NOW),
+            0,
+            "whoever tried most is remembered longest"
+        );
     }
 }

@@ -27,7 +27,10 @@ use uploads::Uploads;
 use vhosts::Vhosts;
 
 /// A metadata engine: all nouns together.
-pub trait Metadata: Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync {}
+pub trait Metadata:
+    Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync
+{
+}
 
 impl<T: Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata for T {}
 

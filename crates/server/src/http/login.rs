@@ -190,7 +190,8 @@ fn hand_over(field: impl Fn(&str) -> Option<String>) -> Result<HandOver, &'stati
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=128).contains(&text.len()) && text.bytes().all(plain)
     };
-    let secret = field("secret").map(|text| Some(text).filter(is_word).ok_or("bad secret value")).transpose()?;
+    let secret =
+        field("secret").map(|text| Some(text).filter(is_word).ok_or("bad secret value")).transpose()?;
     Ok(HandOver { port, secret })
 }
 

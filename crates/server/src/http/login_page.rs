@@ -94,7 +94,9 @@ impl fmt::Display for LoginPage<'_> {
         f.write_str("<button>Log in</button>\n</form>\n")?;
         if self.problem.is_none() {
             // As the original says it, for programs that look for that.
-            f.write_str("<p class=\"quiet\">You are not logged in and no OIDC provider is set up here.</p>\n")?;
+            f.write_str(
+                "<p class=\"quiet\">You are not logged in and no OIDC provider is set up here.</p>\n",
+            )?;
         }
         f.write_str(FOOT)
     }

@@ -38,6 +38,7 @@ const TABLE: &str = "
     cacheroach.principal.Principals/List    | U       | D       | D       | D       | ok
     cacheroach.principal.Principals/Load    | U   U   | ok  ok  | ok  ok  | ok  ok  | ok  ok
     cacheroach.principal.Principals/Watch   | U   U   | D   D   | D   D   | D   D   | ok  ok
+    cacheroach.principal.Principals/SetPassword | U U | ok  D   | ok  D   | ok  D   | ok  ok
     cacheroach.tenant.Tenants/Ensure        | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.tenant.Tenants/Get           | U   U   | ok  D   | D   D   | ok  D   | ok  ok
     cacheroach.tenant.Tenants/List          | U       | ok      | ok      | ok      | ok
@@ -48,6 +49,7 @@ const TABLE: &str = "
     cacheroach.token.Tokens/Invalidate      | U   U   | D   D   | D   D   | ok  D   | ok  ok
     cacheroach.token.Tokens/Refresh         | U       | ok      | ok      | ok      | ok
     cacheroach.token.Tokens/Validate        | ok  ok  | ok  ok  | ok  ok  | ok  ok  | ok  ok
+    cacheroach.token.Tokens/Login           | ok  ok  | ok  ok  | ok  ok  | ok  ok  | ok  ok
     cacheroach.upload.Uploads/Begin         | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.upload.Uploads/Commit        | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.upload.Uploads/Fetch         | U   U   | D   D   | D   D   | D   D   | ok  ok
@@ -74,6 +76,11 @@ const TABLE: &str = "
     DELETE /dir/?recursive                  | 401 401 | 403 404 | 200 404 | 200 404 | 200 200
     GET /_/v0/retrieve/file                 | 401 401 | 404 404 | 404 404 | 403 403 | 403 403
     GET /_/v0/config                        | 200 200 | 200 200 | 200 200 | 200 200 | 200 200
+    GET /_/v0/provision                     | 401 401 | 200 200 | 200 200 | 200 200 | 200 200
+    GET /_/v0/login                         | 405 405 | 405 405 | 405 405 | 405 405 | 405 405
+    POST /_/v0/login                        | 303 303 | 303 303 | 303 303 | 303 303 | 303 303
+    GET /_/v0/logout                        | 405 405 | 405 405 | 405 405 | 405 405 | 405 405
+    POST /_/v0/logout                       | 303 303 | 303 401 | 303 401 | 303 401 | 303 401
 ";
 
 /// Which request of the inside an HTTP request makes.

@@ -7,6 +7,8 @@ use tonic::{Code, Response, Status};
 use crate::Side;
 use crate::support::{HOUR, Server, on_tenant};
 
+const PASSWORD: &str = "correct horse";
+
 /// Makes a request about one side and answers what became of it, in the words of the table.
 pub(crate) async fn make(server: &Server, request: &str, token: &str, side: &Side) -> String {
     match request.strip_prefix("cacheroach.") {
@@ -18,6 +20,9 @@ pub(crate) async fn make(server: &Server, request: &str, token: &str, side: &Sid
             }
         }
         None => {
+            if request == "POST /_/v0/login" {
+                return log_in(server, token, side).await;
+            }
             let mut words = request.split(' ');
             let (method, path) = (words.next().unwrap(), words.next().unwrap());
             let body = match (method, words.next()) {
@@ -37,6 +42,29 @@ pub(crate) async fn make(server: &Server, request: &str, token: &str, side: &Sid
             server.http(method, path, &headers, body).await.status.as_str().to_owned()
         }
     }
+}
+
+/// Sets a password for the principal of a side.
+async fn with_password(server: &Server, side: &Side) -> String {
+    let user = side.principal.to_string();
+    let request = principal::SetPasswordRequest {
+        principal: Some(side.principal.into()),
+        user: user.clone(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    };
+    server.principals(&server.super_token()).set_password(request).await.unwrap();
+    user
+}
+
+async fn log_in(server: &Server, token: &str, side: &Side) -> String {
+    let form = format!("user={}&password=correct+horse", with_password(server, side).await);
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("host", &*side.host), ("content-type", "application/x-www-form-urlencoded")];
+    if !token.is_empty() {
+        headers.push(("authorization", &bearer));
+    }
+    server.http("POST", "/_/v0/login", &headers, form).await.status.as_str().to_owned()
 }
 
 fn of_code(status: &Status) -> String {
@@ -105,6 +133,16 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
             let request = principal::LoadRequest { kind: principal.map(principal::load_request::Kind::Id) };
             server.principals(token).load(request).await.map(done)
         }
+        "Principals/SetPassword" => {
+            with_password(server, side).await;
+            let request = principal::SetPasswordRequest {
+                principal,
+                password: "battery staple".into(),
+                old_password: PASSWORD.into(),
+                ..Default::default()
+            };
+            server.principals(token).set_password(request).await.map(done)
+        }
         "Principals/Watch" => {
             let duration = Some(prost_types::Duration { seconds: 1, nanos: 0 });
             let request = principal::WatchRequest { principal, duration };
@@ -149,6 +187,11 @@ async fn tokens(server: &Server, method: &str, token: &str, side: &Side) -> Resu
             let (kept, _) = server.issue_session(&template).await;
             let request = token::InvalidateRequest { kind: kept.id.map(token::invalidate_request::Kind::Id) };
             client.invalidate(request).await.map(done)
+        }
+        "Tokens/Login" => {
+            let user = with_password(server, side).await;
+            let request = token::LoginRequest { user, password: PASSWORD.into(), valid_for: None };
+            client.login(request).await.map(done)
         }
         "Tokens/Refresh" => client.refresh(()).await.map(done),
         "Tokens/Validate" => {

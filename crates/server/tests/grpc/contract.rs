@@ -53,6 +53,7 @@ const FILES: [(&str, &[&str]); 9] = [
         "token.proto",
         &[
             "google/protobuf/descriptor.proto",
+            "google/protobuf/duration.proto",
             "google/protobuf/empty.proto",
             "capabilities.proto",
             "session.proto",

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use cacheroach_api::principal::load_request::Kind;
 use cacheroach_api::principal::{EnsureRequest, EnsureResponse, LoadRequest, Principal, WatchRequest};
+use cacheroach_api::token;
 use cacheroach_model::{Capabilities, PrincipalId};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use crate::support::{Server, on_principal};
+use crate::support::{HOUR, Server, on_everything, on_principal};
 use crate::{code, parts, refusal};
 
 async fn ensure(server: &Server, principal: Principal) -> Result<Principal, Status> {
@@ -218,6 +219,42 @@ async fn c7_a_watched_principal_is_sent_at_once_and_at_each_change() {
     }
     let nobody = WatchRequest { principal: None, duration: every };
     assert_eq!(code(&server.principals(&server.super_token()).watch(nobody).await), Code::InvalidArgument);
+}
+
+/// P9: who may not watch any more is told nothing more, at the next look.
+#[tokio::test]
+async fn c7_a_watch_ends_with_the_session_that_began_it() {
+    let server = Server::start().await;
+    let (id, watcher) = (server.principal().await, server.principal().await);
+    let every = Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 });
+    let watch = || WatchRequest { principal: Some(id.into()), duration: every };
+    let revoked = server.issue(&on_everything(watcher)).await;
+    let expiring = server.issue(&on_everything(watcher).living(4 * HOUR)).await;
+    let key_holder = server.super_token();
+    for (token, end) in [(&revoked, true), (&key_holder, false), (&expiring, false)] {
+        let mut stream = server.principals(token).watch(watch()).await.unwrap().into_inner();
+        let first = stream.message().await.unwrap().unwrap();
+        let change = Principal { id: Some(id.into()), version: first.version, ..Default::default() };
+        ensure(&server, change.clone()).await.unwrap();
+        let second = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.expect("in time");
+        assert_eq!(second.unwrap().unwrap().version, first.version + 1);
+        if end {
+            let current = token::invalidate_request::Kind::Current(true);
+            let request = token::InvalidateRequest { kind: Some(current) };
+            server.tokens(token).invalidate(request).await.unwrap();
+        } else {
+            server.advance(2 * HOUR);
+        }
+        let change = Principal { version: first.version + 1, ..change };
+        ensure(&server, change).await.unwrap();
+        let mut ended =
+            tokio::time::timeout(Duration::from_secs(10), stream.message()).await.expect("in time");
+        if ended.is_ok() {
+            // It was being looked at just then.
+            ended = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.expect("in time");
+        }
+        assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod files;
 mod floods;
 mod hosts;
 mod links;
+mod login;
 mod ranges;
 mod transport;
 mod writes;
