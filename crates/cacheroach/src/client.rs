@@ -129,7 +129,7 @@ fn bearer(token: &str) -> Result<Bearer, Error> {
 }
 
 /// The URL of a configured host, with its scheme's port unless it names one.
-fn base(host: &str, insecure: bool) -> Result<String, Error> {
+pub(crate) fn base(host: &str, insecure: bool) -> Result<String, Error> {
     let scheme = if insecure { "http" } else { "https" };
     let url = Url::parse(&format!("{scheme}://{host}/"))
         .map_err(|e| Error::because(format!("no host: {host}"), e))?;

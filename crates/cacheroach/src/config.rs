@@ -71,7 +71,8 @@ impl Config {
         Ok(())
     }
 
-    fn parse(text: &str) -> serde_json::Result<Self> {
+    /// From its text.
+    pub(crate) fn parse(text: &str) -> serde_json::Result<Self> {
         let given: Map<String, Value> = serde_json::from_str(text)?;
         let mut known = Map::new();
         for (key, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {

@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod random;
 mod retry;
+mod terminal;
 
 use std::env;
 use std::process::ExitCode;

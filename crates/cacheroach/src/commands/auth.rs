@@ -25,6 +25,7 @@ pub(crate) struct Auth {
 
 #[derive(Subcommand)]
 enum Command {
+    Login(super::login::Login),
     /// End the session and forget its token.
     Logout,
     Set(Set),
@@ -49,6 +50,7 @@ struct Set {
 impl Auth {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         match self.command {
+            Command::Login(login) => login.run(context).await,
             Command::Logout => logout(context).await,
             Command::Set(set) => set.run(context).await,
             Command::Whoami => whoami(context).await,
