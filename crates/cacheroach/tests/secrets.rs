@@ -126,6 +126,7 @@ fn a85_a91_no_secret_is_in_what_anybody_says_or_on_a_command_line() {
     let tenant = ears.run(&home, &["tenant", "create", "acme"]).trim().to_owned();
     ears.run(&home, &["principal", "create", "alice"]);
     ears.token(&home.token("alice.cfg"));
+    accounts(&home, &mut ears, &server);
     let delegate = ["session", "delegate", "--on", "tenant", "--id", &tenant, "--capabilities", "read,write"];
     let delegated = ears.run(&home, &[&delegate[..], &["--out", "partner.cfg"]].concat());
     let partner = home.token("partner.cfg");
@@ -183,6 +184,42 @@ fn a85_a91_no_secret_is_in_what_anybody_says_or_on_a_command_line() {
     assert!(ears.heard.iter().any(|(who, said)| who.contains("stderr") && !said.is_empty()));
     ears.check();
     only_for_their_owner(&home);
+}
+
+/// Passwords, right and wrong, over gRPC and HTTP.
+fn accounts(home: &Home, ears: &mut Ears, server: &Server) {
+    let [password, other] = ["correct horse battery", "staple of batteries"];
+    for secret in [password, other, "correct+horse+battery", "wrong horse battery"] {
+        ears.secret(secret);
+    }
+    ears.run_with(home, &["principal", "create", "bob", "--password-stdin"], password);
+    ears.token(&home.token("bob.cfg"));
+    let hash = bobs_hash(home);
+    assert!(hash.starts_with("$argon2id$"), "{hash}");
+    ears.secret(hash);
+    let own = ["-c", "bob.cfg", "principal", "password", "--self", "--password-stdin"];
+    ears.run_with(home, &own, &format!("wrong horse battery\n{other}\n"));
+    ears.run_with(home, &own, &format!("{password}\n{other}\n"));
+    ears.run_with(home, &own, &format!("{other}\n{password}\n"));
+    let login = ["auth", "login", "--user", "bob", "--password-stdin", "-c", "login.cfg", &server.url];
+    ears.run_with(home, &login, "wrong horse battery");
+    ears.run_with(home, &login, password);
+    ears.token(&home.token("login.cfg"));
+    for (form, status) in
+        [("user=bob&password=correct+horse+battery", 303), ("user=bob&password=wrong+horse+battery", 401)]
+    {
+        let request = http().post(format!("{}/_/v0/login", server.url));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        assert_eq!(block_on(answer(request)).status, status);
+    }
+}
+
+/// What is kept instead of the password.
+fn bobs_hash(home: &Home) -> String {
+    let kept = fs::read(home.at("data/metadata.sqlite-wal")).unwrap();
+    let at = kept.windows(10).rposition(|part| part == b"$argon2id$").expect("a hash");
+    let is_hash = |byte: &&u8| byte.is_ascii_alphanumeric() || b"$=,+/".contains(byte);
+    String::from_utf8(kept[at..].iter().take_while(is_hash).take(97).copied().collect()).unwrap()
 }
 
 fn command_line(server: &Server) -> String {
