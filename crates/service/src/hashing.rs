@@ -107,7 +107,8 @@ mod tests {
     #[tokio::test]
     async fn a61_who_comes_when_too_many_wait_is_told_at_once() {
         let hashing = Arc::new(Hashing::new());
-        let all = Arc::clone(&hashing.room).acquire_many_owned((AT_ONCE + WAITING) as u32).await.unwrap();
+        let all = u32::try_from(AT_ONCE + WAITING).unwrap();
+        let all = Arc::clone(&hashing.room).acquire_many_owned(all).await.unwrap();
         assert!(matches!(hashing.matches("x".into(), None).await, Err(Error::Busy)));
         assert!(matches!(hashing.hash("x".into(), [0; 16]).await, Err(Error::Busy)));
         drop(all);

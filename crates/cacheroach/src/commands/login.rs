@@ -4,6 +4,7 @@ use cacheroach_api::json;
 use cacheroach_api::token::LoginRequest;
 use clap::Args;
 use reqwest::Url;
+use tonic::Code;
 
 use super::Context;
 use super::hand_over;
@@ -51,7 +52,13 @@ async fn with_password(user: String, source: &Source, config: Config) -> Result<
     let password = source.read().await?;
     // As nobody: whoever we were does not matter, and may be over.
     let client = Client::connect(&Config { token: String::new(), ..config.clone() }).await?;
-    let answer = client.tokens().login(LoginRequest { user, password, valid_for: None }).await?.into_inner();
+    let answer = client.tokens().login(LoginRequest { user, password, valid_for: None }).await;
+    let answer = answer.map_err(|refused| match refused.code() {
+        // Not of a token, which is what is most often meant by this.
+        Code::Unauthenticated => Error::new(refused.message()),
+        _ => refused.into(),
+    });
+    let answer = answer?.into_inner();
     match (answer.issued, answer.token) {
         (Some(session), Some(token)) => {
             Ok(Config { session: Some(json::Session::from(&session)), token: token.jwt, ..config })

@@ -74,7 +74,7 @@ async fn a_password_gives_a_session_like_any_other() {
             .list(cacheroach_api::file::ListRequest {
                 tenant: Some(tenant.into()),
                 path: "/".into(),
-                cursor: None,
+                ..Default::default()
             })
             .await
     };
@@ -245,8 +245,24 @@ async fn a09_the_password_of_a_deleted_principal_is_none() {
     assert_eq!(code(&server.tokens(&jwt).current(()).await), Code::Unauthenticated);
 }
 
+/// Both protocols know who calls: a stranger's guesses are not the user's.
 #[tokio::test]
-async fn who_guesses_is_slowed_down_and_for_a_short_time_only() {
+async fn who_guesses_elsewhere_does_not_lock_a_user_out() {
+    let server = Server::start().await;
+    user(&server, "alice").await;
+    for _ in 0..6 {
+        let _ = login(&server, "alice", "wrong horse").await;
+    }
+    assert_eq!(login(&server, "alice", PASSWORD).await.unwrap_err().code(), Code::ResourceExhausted);
+    let elsewhere = tonic::transport::Endpoint::from_shared(server.url()).unwrap();
+    let elsewhere = elsewhere.local_address(Some([127, 0, 0, 2].into())).connect().await.unwrap();
+    let request = LoginRequest { user: "alice".into(), password: PASSWORD.into(), valid_for: None };
+    let mut client = token::tokens_client::TokensClient::new(elsewhere);
+    assert_eq!(code(&client.login(request).await), Code::Ok);
+}
+
+#[tokio::test]
+async fn who_guesses_is_is_slowed_down_and_for_a_short_time_only() {
     let server = Server::start().await;
     let alice = user(&server, "alice").await;
     user(&server, "bob").await;

@@ -3,6 +3,8 @@
 use cacheroach_api::principal::SetPasswordRequest;
 use cacheroach_model::PrincipalId;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use crate::site::{READ, Site};
 use crate::support::{Answer, DAY, Server, on_tenant};
@@ -224,6 +226,19 @@ async fn who_tries_too_often_is_told_so_and_the_forwarded_address_does_not_count
     assert_eq!((answer.status.as_u16(), answer.header("set-cookie")), (429, ""));
     assert!(answer.text().contains("Too many tries; try again in 12 seconds"), "{}", answer.text());
     of_our_own(&answer);
+    // From another address it is the user's first.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = socket.connect(server.addr()).await.unwrap();
+    let request = format!(
+        "POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{FORM}",
+        FORM_TYPE.1,
+        FORM.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut elsewhere = String::new();
+    stream.read_to_string(&mut elsewhere).await.unwrap();
+    assert!(elsewhere.starts_with("HTTP/1.1 303 "), "{elsewhere}");
     server.advance(std::time::Duration::from_secs(12));
     logged_in(&server).await;
 }
