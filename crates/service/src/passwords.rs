@@ -61,6 +61,9 @@ impl Ask for tokens::Login {
     type Answer = IssueResponse;
 
     async fn answer(service: &Service, caller: &Caller, request: LoginRequest) -> Result<IssueResponse> {
+        if request.user.is_empty() {
+            return Err(Error::Unauthenticated(WRONG.into()));
+        }
         check_user(&request.user)?;
         if request.password.len() > LONGEST {
             return Err(Error::invalid("password", "8 to 1024 bytes"));

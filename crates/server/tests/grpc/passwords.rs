@@ -156,9 +156,8 @@ async fn what_can_be_no_user_or_no_password_is_named() {
     assert_eq!(change(&server, &boss, missing).await.unwrap_err().code(), Code::NotFound);
     let public = set(PrincipalId::UNAUTHENTICATED, "alice", PASSWORD, "");
     assert_eq!(change(&server, &boss, public).await.unwrap_err().code(), Code::FailedPrecondition);
-    for user in ["", "a\nb"] {
-        assert_eq!(login(&server, user, PASSWORD).await.unwrap_err().code(), Code::InvalidArgument);
-    }
+    assert_eq!(login(&server, "", PASSWORD).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(login(&server, "a\nb", PASSWORD).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(login(&server, "alice", &long).await.unwrap_err().code(), Code::InvalidArgument);
     for (user, password) in
         [("x".repeat(255), "12345678".to_owned()), ("me@example.org".into(), "x".repeat(1024))]
