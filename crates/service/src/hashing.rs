@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a61_who_comes_when_too_many_wait_is_told_at_once() {
+    async fn who_comes_when_too_many_wait_is_told_at_once() {
         let hashing = Arc::new(Hashing::new());
         let all = u32::try_from(AT_ONCE + WAITING).unwrap();
         let all = Arc::clone(&hashing.room).acquire_many_owned(all).await.unwrap();

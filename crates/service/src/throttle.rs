@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a61_what_is_remembered_is_bounded() {
+    fn what_is_remembered_is_bounded() {
         let throttle = Throttle::default();
         assert_eq!(tries(&throttle, "alice", "192.0.2.1", NOW), 5);
         for at in 0..100_000_u32 {

@@ -87,7 +87,7 @@ async fn greeted(service: &Service, caller: &Caller) -> Result<(String, String)>
 pub(super) async fn log_in(
     service: &Service,
     parts: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     secure: bool,
 ) -> Result<Response<Body>> {
     must_be_own_form(parts)?;
@@ -159,7 +159,7 @@ fn must_be_own_form(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-async fn read_form(parts: &Parts, body: Incoming) -> Result<String> {
+async fn read_form(parts: &Parts, body: &mut Incoming) -> Result<String> {
     let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

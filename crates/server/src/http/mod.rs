@@ -136,7 +136,7 @@ impl Http {
         parts: &Parts,
         host: &cacheroach_model::Host,
         spelled: &str,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Response<Body> {
         let secure = self.assume_secure;
         let answer = match route {
