@@ -14,14 +14,14 @@ fn wrong(field: &str, problem: &'static str) -> FormError {
 }
 
 macro_rules! ids {
-    ($($package:ident => $id:ty),* $(,)?) => { $(
-        impl From<$id> for $package::Id {
+    ($($package:ident $(:: $outer:ident)? => $id:ty),* $(,)?) => { $(
+        impl From<$id> for $package $(:: $outer)? ::Id {
             fn from(id: $id) -> Self {
-                $package::Id { data: id.as_bytes().to_vec() }
+                $package $(:: $outer)? ::Id { data: id.as_bytes().to_vec() }
             }
         }
 
-        impl $package::Id {
+        impl $package $(:: $outer)? ::Id {
             /// As a type; an empty one counts as absent, and so does one of a wrong length, which
             /// [`Ruled::form`](crate::rule::Ruled::form) has refused before.
             #[must_use]
@@ -37,6 +37,7 @@ ids! {
     session => SessionId,
     tenant => TenantId,
     upload => cacheroach_model::UploadId,
+    file::link => cacheroach_model::LinkId,
 }
 
 /// A point in time as a message.

@@ -98,20 +98,21 @@ pub fn sign(keys: &Keys, session: &Session, issued_at: Timestamp) -> String {
 pub fn verify(keys: &Keys, token: &str, now: Timestamp) -> Result<Presented, TokenError> {
     check_header(token)?;
     match decode_any(token, keys.session_verifiers()) {
-        Ok(claims) => session_of(claims, now),
+        Ok(claims) => session_of(claims, token, now),
         Err(TokenError::Signature) => Link::verify(keys, token, now).map(Presented::Link),
         Err(error) => Err(error),
     }
 }
 
-fn session_of(claims: Read, now: Timestamp) -> Result<Presented, TokenError> {
+fn session_of(claims: Read, token: &str, now: Timestamp) -> Result<Presented, TokenError> {
     let audience = claims.aud.ok_or(TokenError::Audience)?;
     if !audience.iter().any(|one| one == AUDIENCE) {
         return Err(TokenError::Audience);
     }
     let expires_at = claims.exp.map(time).transpose()?;
     check_times(now, expires_at, claims.nbf)?;
-    check_times(now, expires_at, Some(claims.iat.ok_or(TokenError::Malformed("no iat"))?))?;
+    let issued_at = claims.iat.ok_or(TokenError::Malformed("no iat"))?;
+    check_times(now, expires_at, Some(issued_at))?;
 
     let tenant: Option<TenantId> = parse(claims.iss.as_deref(), "iss is no tenant")?;
     let mut msg = claims.msg;
@@ -124,7 +125,7 @@ fn session_of(claims: Read, now: Timestamp) -> Result<Presented, TokenError> {
     session.principal = parse::<PrincipalId>(claims.sub.as_deref(), "sub is no principal")?;
     session.expires_at = expires_at;
 
-    if let Some(link) = Link::of_original(&session) {
+    if let Some(link) = Link::of_original(&session, token, time(issued_at)?) {
         return Ok(Presented::Link(link));
     }
     match expires_at {

@@ -1,9 +1,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use cacheroach_model::{Location, Path, Pattern, Version};
+use cacheroach_model::{LinkId, Location, Networks, Path, Pattern, Version};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::DropLink;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -204,15 +205,58 @@ fn a12_a_rotated_key_still_verifies_until_it_is_removed() {
 #[test]
 fn a_link_is_not_a_session_and_says_what_was_signed() {
     let link = Link {
+        id: LinkId::random([3; 16]),
         tenant: TenantId::SCRATCHPAD,
         path: Path::parse("/up/big.bin").unwrap(),
         version: Some(Version(1)),
         principal: Some(PrincipalId::random([2; 16])),
         session: Some(SessionId::random([1; 16])),
+        issued_at: NOW,
+        expires_at: None,
+        download_name: Some("a \"b\".bin".into()),
+        networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32"]).unwrap(),
+        counted: true,
+    };
+    let token = link.sign(&keys());
+    assert!(matches!(check(&token), Ok(Presented::Link(read)) if read == link));
+}
+
+/// As they were signed before links had ids: each has one all the same, by which it can be taken back.
+#[test]
+fn a_link_without_an_id_has_that_of_what_was_signed() {
+    let claims = |path: &str| {
+        let iat = NOW.seconds();
+        json!({ "t": "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a", "p": path, "iat": iat })
+    };
+    let id = |path: &str| {
+        let token = encode(&claims(path), keys().link_signer());
+        let Ok(Presented::Link(link)) = check(&token) else { panic!() };
+        assert_eq!((link.download_name, link.networks, link.counted), (None, Networks::default(), false));
+        link.id
+    };
+    assert_eq!(id("/a"), id("/a"));
+    assert_ne!(id("/a"), id("/b"));
+}
+
+#[test]
+fn a11_a_drop_link_is_good_for_nothing_else_and_nothing_else_is_a_drop_link() {
+    let drop = DropLink {
+        id: LinkId::random([3; 16]),
+        tenant: TenantId::SCRATCHPAD,
+        dir: Path::parse("/in").unwrap(),
+        principal: Some(PrincipalId::random([2; 16])),
+        session: None,
+        issued_at: NOW,
         expires_at: None,
     };
-    let token = link.sign(&keys(), NOW);
-    assert!(matches!(check(&token), Ok(Presented::Link(read)) if read == link));
+    let token = drop.sign(&keys());
+    assert_eq!(DropLink::verify(&keys(), &token, NOW), Ok(drop));
+    assert_eq!(check(&token).unwrap_err(), TokenError::Signature);
+    let claims = json!({ "t": "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a", "p": "/in", "iat": NOW.seconds() });
+    let link = encode(&claims, keys().link_signer());
+    for other in [link, sign(&keys(), &location_session(), NOW)] {
+        assert_eq!(DropLink::verify(&keys(), &other, NOW), Err(TokenError::Signature));
+    }
 }
 
 /// Vector of the original: a signed URL is a session token without an id, for reading one path.

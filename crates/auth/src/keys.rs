@@ -11,6 +11,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 pub enum Purpose {
     /// Signed URLs.
     Link,
+    /// Drop links.
+    Drop,
     /// The state of an upload.
     UploadState,
     /// Where a listing goes on.
@@ -18,11 +20,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Purpose; 3] = [Purpose::Link, Purpose::UploadState, Purpose::Cursor];
+    const ALL: [Purpose; 4] = [Purpose::Link, Purpose::Drop, Purpose::UploadState, Purpose::Cursor];
 
     const fn label(self) -> &'static [u8] {
         match self {
             Purpose::Link => b"cacheroach link v1",
+            Purpose::Drop => b"cacheroach drop link v1",
             Purpose::UploadState => b"cacheroach upload state v1",
             Purpose::Cursor => b"cacheroach cursor v1",
         }
@@ -54,8 +57,9 @@ pub struct Keys {
 struct Key {
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// For [`Purpose::Link`], which are JWTs too.
+    /// For [`Purpose::Link`] and [`Purpose::Drop`], which are JWTs too.
     link: (EncodingKey, DecodingKey),
+    drop: (EncodingKey, DecodingKey),
     derived: [hmac::Key; Purpose::ALL.len()],
 }
 
@@ -112,6 +116,14 @@ impl Keys {
         self.keys.iter().map(|key| &key.link.1)
     }
 
+    pub(crate) fn drop_signer(&self) -> &EncodingKey {
+        &self.first().drop.0
+    }
+
+    pub(crate) fn drop_verifiers(&self) -> impl Iterator<Item = &DecodingKey> {
+        self.keys.iter().map(|key| &key.drop.1)
+    }
+
     fn first(&self) -> &Key {
         self.keys.first().expect("parse refuses an empty list")
     }
@@ -121,11 +133,15 @@ impl Key {
     fn new(secret: &[u8]) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA512, secret);
         let derive = |purpose: Purpose| hmac::sign(&root, purpose.label());
-        let link = derive(Purpose::Link);
+        let jwt = |purpose: Purpose| {
+            let secret = derive(purpose);
+            (EncodingKey::from_secret(secret.as_ref()), DecodingKey::from_secret(secret.as_ref()))
+        };
         Key {
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
-            link: (EncodingKey::from_secret(link.as_ref()), DecodingKey::from_secret(link.as_ref())),
+            link: jwt(Purpose::Link),
+            drop: jwt(Purpose::Drop),
             derived: Purpose::ALL.map(|purpose| hmac::Key::new(hmac::HMAC_SHA512, derive(purpose).as_ref())),
         }
     }

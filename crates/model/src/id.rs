@@ -77,6 +77,8 @@ ids! {
     UploadId,
     /// Names a rope inside its tenant.
     RopeId,
+    /// Names a link.
+    LinkId,
 }
 
 impl TenantId {

@@ -16,6 +16,7 @@
 //! | chunk | up to 512 KiB of bytes, named by their hash within a tenant |
 //! | upload | a content on its way in, until it becomes a version |
 //! | lease | what keeps a chunk that an upload needs |
+//! | link | a URL that is a credential: for reading one file, or a drop link for uploading into one directory |
 //! | vhost | which tenant a host name shows |
 //!
 //! No input or output here, no clock, no protocol. What can be malformed is parsed at the edge and trusted inside.
@@ -24,6 +25,7 @@ mod capabilities;
 mod chunk;
 mod file;
 mod id;
+mod link;
 mod location;
 mod principal;
 mod session;
@@ -35,7 +37,8 @@ mod vhost;
 pub use capabilities::Capabilities;
 pub use chunk::{CHUNK_SIZE, Hash, HashError};
 pub use file::{Entry, Expected, File, Metadata, MetadataError, PastFile, Version};
-pub use id::{IdError, PrincipalId, RopeId, SessionId, TenantId, UploadId};
+pub use id::{IdError, LinkId, PrincipalId, RopeId, SessionId, TenantId, UploadId};
+pub use link::{LinkKind, NetworkError, Networks};
 pub use location::{Goal, Location, Path, PathError, Pattern, canonical};
 pub use principal::Principal;
 pub use session::{Scope, Session};

@@ -1,25 +1,16 @@
 //! From credentials to a caller. One source counts, in a fixed order; authorities never add up.
 
-use std::net::IpAddr;
-
 use ::http::request::Parts;
-use ::http::{Extensions, HeaderMap, Method, header};
+use ::http::{HeaderMap, Method, header};
 use cacheroach_service::{Caller, Error, Result, Service};
+
+use crate::peer;
 
 /// The cookie that holds a token, as the original has it.
 pub(crate) const COOKIE: &str = "authorization";
 
 /// The same where the way to the browser is secure: no other host can set this one.
 pub(crate) const HOST_COOKIE: &str = "__Host-authorization";
-
-/// Where a connection comes from: an extension of each request on it.
-#[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
-/// The address that a request came from.
-pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|Peer(address)| *address)
-}
 
 /// Where a token was found.
 #[derive(Clone, Eq, PartialEq)]
@@ -84,7 +75,7 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 /// A presented token that does not verify; a write that another site makes with the cookie of this one.
 pub(crate) async fn of_http(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
     let (caller, stale) = find(service, parts).await?;
-    Ok((caller.from(peer(&parts.extensions)), stale))
+    Ok((caller.from(peer::of(&parts.extensions)), stale))
 }
 
 async fn find(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {

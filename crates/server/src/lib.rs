@@ -7,6 +7,7 @@ mod grpc;
 mod http;
 mod listen;
 mod patience;
+mod peer;
 mod route;
 mod site;
 mod stalled;

@@ -11,9 +11,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::caller::Peer;
 use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
+use crate::peer::Peer;
 use crate::route::Router;
 use crate::stalled::Waiting;
 
@@ -79,9 +79,9 @@ async fn accept(
     permits: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, Peer(peer.ip()), permit))
+    Ok((stream, Peer(address.ip()), permit))
 }
 
 fn spawn(

@@ -4,9 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cacheroach_api::content;
-use cacheroach_auth::{Authority, Link, Presented, Want, claims, enforcer};
-use cacheroach_model::{Capabilities, Goal, PrincipalId, Session, TenantId};
+use cacheroach_auth::{Authority, Presented, claims};
+use cacheroach_model::{Capabilities, PrincipalId, Session, TenantId};
 use cacheroach_store::sessions::Standing;
 
 use crate::bootstrap::PUBLIC_SESSION;
@@ -28,15 +27,6 @@ impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller").field("session", &self.session.id).finish_non_exhaustive()
     }
-}
-
-/// The bearer of a signed URL, and what it is good for.
-#[derive(Debug)]
-pub struct Linked {
-    /// With the authority to ask for just that.
-    pub caller: Caller,
-    /// What to ask for.
-    pub request: content::OpenRequest,
 }
 
 impl Caller {
@@ -168,7 +158,7 @@ impl Service {
         Ok(Caller { vhost_tenant: caller.vhost_tenant, peer: caller.peer, ..renewed })
     }
 
-    async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
+    pub(crate) async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
         let (grants, public) = match session.lookup() {
             Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),
             None => (Vec::new(), Vec::new()),
@@ -183,7 +173,7 @@ impl Service {
         })
     }
 
-    async fn grants(&self, principal: PrincipalId) -> Result<Vec<Session>> {
+    pub(crate) async fn grants(&self, principal: PrincipalId) -> Result<Vec<Session>> {
         Ok(self.store.metadata.list_grants(principal).await?)
     }
 
@@ -193,46 +183,5 @@ impl Service {
         } else {
             self.grants(PrincipalId::UNAUTHENTICATED).await
         }
-    }
-
-    /// Whoever holds a signed URL, if its signer may still read the file: by any live session.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] for anything else.
-    pub async fn follow(&self, token: &str) -> Result<Linked> {
-        let link = match claims::verify(&self.keys, token, self.now())? {
-            Presented::Link(link) => link,
-            Presented::Session(_) => return Err(Error::Unauthenticated("not a signed URL".into())),
-        };
-        if !self.signer_may_read(&link).await? {
-            return Err(Error::Unauthenticated("who signed this URL may no longer read the file".into()));
-        }
-        let request = content::OpenRequest {
-            tenant: Some(link.tenant.into()),
-            path: link.path.to_string(),
-            version: link.version.map_or(0, |version| version.0),
-        };
-        Ok(Linked { caller: self.caller(link.as_session(), None).await?, request })
-    }
-
-    async fn signer_may_read(&self, link: &Link) -> Result<bool> {
-        let Some(principal) = link.principal else {
-            // Signed with a token of a key holder, which is over within a minute, and so is the link.
-            return Ok(link.expires_at.is_some());
-        };
-        let want = Want::Path(link.tenant, Goal::File(link.path.clone()), link.version);
-        let mut held = self.grants(principal).await?;
-        // A session may be on another principal, and use what that one holds.
-        let mut others: Vec<_> =
-            held.iter().filter_map(Session::lookup).filter(|other| *other != principal).collect();
-        if held.iter().any(|session| session.lookup().is_some()) {
-            others.push(PrincipalId::UNAUTHENTICATED);
-        }
-        others.sort_unstable();
-        others.dedup();
-        for other in others {
-            held.extend(self.grants(other).await?);
-        }
-        Ok(held.iter().any(|session| enforcer::covers(session, Capabilities::READ, &want)))
     }
 }

@@ -40,6 +40,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A content of a type that is not taken here.
+    #[error("{0}")]
+    MediaType(String),
     /// Too large, or too many.
     #[error("{0}")]
     TooLarge(String),

@@ -1,17 +1,15 @@
 //! Files: over gRPC by message, and for the other front ends with their bodies. Listings are in `listings.rs`, what is
 //! made of versions that are there in `versions.rs`.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use cacheroach_api::convert::{expected, timestamp};
-use cacheroach_api::file::{DeleteRequest, Meta, RetrievalRequest, RetrievalResponse};
+use cacheroach_api::convert::expected;
+use cacheroach_api::file::DeleteRequest;
 use cacheroach_api::method::{contents, files};
 use cacheroach_api::rule::Ruled;
 use cacheroach_api::{content, tenant, text};
-use cacheroach_auth::{Link, Want};
-use cacheroach_model::{Expected, Goal, Metadata, Path, PathError, TenantId, Timestamp, UploadId, Version};
+use cacheroach_auth::Want;
+use cacheroach_model::{Expected, Goal, Metadata, Path, PathError, TenantId, UploadId, Version};
 
 use crate::content::{Content, Opened, Target, Writer};
 use crate::door::Ask;
@@ -94,71 +92,6 @@ impl Ask for files::Delete {
         }
         Ok(())
     }
-}
-
-impl Ask for files::Retrieve {
-    type Answer = RetrievalResponse;
-
-    fn canonical(request: &mut RetrievalRequest) -> Result<Option<Want>> {
-        canonical_file(request.tenant.as_ref(), &mut request.path, request.version)
-    }
-
-    async fn answer(
-        service: &Service,
-        caller: &Caller,
-        request: RetrievalRequest,
-    ) -> Result<RetrievalResponse> {
-        let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        let version = parse_version(request.version)?;
-        let file =
-            service.store.metadata.find_file(tenant, &path, version).await?.ok_or(Error::NotFound("file"))?;
-        let session = caller.session();
-        let asked = match request.valid_for {
-            Some(length) if length.seconds < 0 || length.nanos < 0 => {
-                return Err(Error::invalid("valid_for", "not negative"));
-            }
-            Some(length) if length.seconds > 0 || length.nanos > 0 => {
-                // Rounded up to seconds: what was asked for is what is got.
-                let seconds = length.seconds.unsigned_abs() + u64::from(length.nanos > 0);
-                let end = service.now().after(Duration::from_secs(seconds));
-                if end == Timestamp::MAX {
-                    return Err(Error::invalid("valid_for", "not beyond the year 9999"));
-                }
-                Some(end)
-            }
-            _ => None,
-        };
-        // A session that no store knows can't be looked up later: the link ends with it.
-        let ephemeral = if session.id.is_none() { session.expires_at } else { None };
-        let expires_at = asked.into_iter().chain(ephemeral).min();
-        let link = Link {
-            tenant,
-            path: path.clone(),
-            version,
-            principal: session.principal,
-            session: session.id,
-            expires_at,
-        };
-        let token = link.sign(&service.keys, service.now());
-        Ok(RetrievalResponse {
-            get_uri: format!("/_/v0/retrieve/{}?access_token={token}", encode_segment(path.name())),
-            expires_at: expires_at.map(timestamp),
-            meta: Some(Meta::new(tenant, &file)),
-        })
-    }
-}
-
-/// A segment of a URL path: all but what RFC 3986 leaves unreserved is percent-encoded.
-fn encode_segment(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a string takes all");
-        }
-    }
-    encoded
 }
 
 impl Ask for contents::Open {

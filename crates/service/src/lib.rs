@@ -7,10 +7,12 @@ mod caller;
 mod content;
 mod diags;
 mod door;
+mod drops;
 mod error;
 mod fetch;
 mod files;
 mod hashing;
+mod links;
 mod listings;
 mod passwords;
 mod principals;
@@ -29,11 +31,13 @@ use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_store::Store;
 use tokio::sync::Semaphore;
 
-pub use caller::{Caller, Linked};
+pub use caller::Caller;
 pub use content::{Content, Opened, Writer, Written};
 pub use door::{Ask, AskStream, Stream};
+pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};
+pub use links::Linked;
 pub use listings::Directory;
 
 /// How the service is set up.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub large_writes: usize,
     /// What the server may get from elsewhere.
     pub fetch: FetchSettings,
+    /// How long a link may live, whatever was asked for or signed before. Default: as long as was asked.
+    pub link_max_validity: Option<Duration>,
 }
 
 /// What a superuser may be told of the machine.
@@ -66,6 +72,7 @@ impl Default for Settings {
             machine: Machine::default(),
             large_writes: 1024,
             fetch: FetchSettings::default(),
+            link_max_validity: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod chunks;
 mod error;
 pub mod files;
+pub mod links;
 mod open;
 pub mod passwords;
 pub mod principals;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
+use links::Links;
 pub use open::{Location, Settings, open};
 use passwords::Passwords;
 use principals::Principals;
@@ -28,11 +30,14 @@ use vhosts::Vhosts;
 
 /// A metadata engine: all nouns together.
 pub trait Metadata:
-    Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync
+    Files + Links + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync
 {
 }
 
-impl<T: Files + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata for T {}
+impl<T: Files + Links + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata
+    for T
+{
+}
 
 /// A metadata engine and a chunk tier.
 #[derive(Clone)]

@@ -75,6 +75,9 @@ struct StoreFlags {
     /// How long an upload may take.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration::parse)]
     upload_timeout: Duration,
+    /// How long links made by `file sign` and `file drop` may live at most, older ones included; 0: as long as was asked.
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
+    link_max_validity: Duration,
 }
 
 /// Where it listens.
@@ -189,6 +192,7 @@ impl Start {
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let settings = cacheroach_service::Settings {
             upload_timeout: self.store.upload_timeout,
+            link_max_validity: Some(self.store.link_max_validity).filter(|length| !length.is_zero()),
             machine: machine(),
             fetch: self.fetch.settings(),
             ..Default::default()

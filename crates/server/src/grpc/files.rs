@@ -1,9 +1,10 @@
 //! Files over gRPC.
 
 use cacheroach_api::file::{
-    CopyRequest, CopyResponse, DeleteRequest, EditRequest, EditResponse, ListRequest, ListResponse,
-    ListVersionsRequest, ListVersionsResponse, Meta, MoveRequest, RestoreRequest, RetrievalRequest,
-    RetrievalResponse, StatRequest, files_server::Files,
+    CopyRequest, CopyResponse, CreateDropLinkRequest, CreateDropLinkResponse, DeleteRequest, EditRequest,
+    EditResponse, ListLinksRequest, ListLinksResponse, ListRequest, ListResponse, ListVersionsRequest,
+    ListVersionsResponse, Meta, MoveRequest, RestoreRequest, RetrievalRequest, RetrievalResponse,
+    RevokeLinkRequest, StatRequest, files_server::Files,
 };
 use cacheroach_api::method::files;
 use tonic::{Request, async_trait};
@@ -46,5 +47,20 @@ impl Files for Handlers {
 
     async fn edit(&self, request: Request<EditRequest>) -> Answer<EditResponse> {
         self.unary::<files::Edit>(request).await
+    }
+
+    async fn list_links(&self, request: Request<ListLinksRequest>) -> Answer<ListLinksResponse> {
+        self.unary::<files::ListLinks>(request).await
+    }
+
+    async fn revoke_link(&self, request: Request<RevokeLinkRequest>) -> Answer<()> {
+        self.unary::<files::RevokeLink>(request).await
+    }
+
+    async fn create_drop_link(
+        &self,
+        request: Request<CreateDropLinkRequest>,
+    ) -> Answer<CreateDropLinkResponse> {
+        self.unary::<files::CreateDropLink>(request).await
     }
 }

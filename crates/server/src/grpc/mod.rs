@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 use crate::body::Body;
-use crate::{caller, status};
+use crate::{caller, peer, status};
 
 /// The largest message taken, in bytes.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -46,7 +46,7 @@ impl Handlers {
     async fn caller<T>(&self, request: &tonic::Request<T>) -> Result<Caller, Status> {
         let caller = caller::of_grpc(&self.service, request.metadata().as_ref()).await;
         let caller = caller.map_err(|error| status::grpc(&error))?;
-        Ok(caller.from(caller::peer(request.extensions())))
+        Ok(caller.from(peer::of(request.extensions())))
     }
 
     /// Asks for one answer.

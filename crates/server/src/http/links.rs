@@ -8,9 +8,10 @@ use cacheroach_model::{Location, Pattern, Scope};
 use cacheroach_service::{Caller, Error, Result, Service};
 
 use super::answer::{self, refuse, set};
-use super::files;
+use super::{disposition, files};
 use crate::body::Body;
 use crate::caller::Credential;
+use crate::peer;
 
 /// The file that the token is for, whatever name the URL gives it.
 pub(super) async fn retrieve(service: &Service, parts: &Parts) -> Response<Body> {
@@ -30,19 +31,30 @@ async fn file(service: &Service, parts: &Parts) -> Result<Response<Body>> {
     let (Credential::Presented(token) | Credential::Cookie(token)) = Credential::of(parts)? else {
         return Err(Error::Unauthenticated("a signed URL has a token".into()));
     };
-    let (caller, request) = match service.follow(&token).await {
-        Ok(linked) => (linked.caller, linked.request),
+    let peer = peer::of(&parts.extensions);
+    let linked = match service.follow(&token, peer).await {
+        Ok(linked) => linked,
         // A session on a single file serves as well, as it did with the original.
         Err(refusal) => match service.authenticate(&token).await {
             Ok(caller) => {
                 let request = of_session(&caller)?;
-                (caller, request)
+                let opened = service.call::<contents::Open>(&caller, request).await?;
+                return files::serve(&parts.method, &parts.headers, opened).await;
             }
             Err(_) => return Err(refusal),
         },
     };
-    let opened = service.call::<contents::Open>(&caller, request).await?;
-    files::serve(&parts.method, &parts.headers, opened).await
+    let opened = service.call::<contents::Open>(&linked.caller, linked.request.clone()).await?;
+    let mut response = files::serve(&parts.method, &parts.headers, opened).await?;
+    let holds_contents = matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+    if holds_contents && parts.method != Method::HEAD {
+        // Each range counts: a limit that parts get around is none. The answer goes only if there was a use left.
+        service.count(&linked).await?;
+    }
+    if let Some(name) = linked.download_name.as_deref().filter(|_| holds_contents) {
+        set(&mut response, header::CONTENT_DISPOSITION, &disposition::attachment(name));
+    }
+    Ok(response)
 }
 
 fn of_session(caller: &Caller) -> Result<OpenRequest> {

@@ -19,6 +19,7 @@ use super::login_page::{HandOver, LoginPage, ProvisionPage};
 use crate::body::Body;
 use crate::caller;
 use crate::patience::IDLE;
+use crate::peer;
 use crate::status;
 
 /// How large the form of the login page may be.
@@ -98,7 +99,7 @@ pub(super) async fn log_in(
     let field = |name: &str| caller::of_form(&text, name);
     let to = hand_over(field).map_err(|problem| Error::invalid("form", problem))?;
     let (user, password) = (field("user").unwrap_or_default(), field("password").unwrap_or_default());
-    let nobody = service.anonymous().await?.from(caller::peer(&parts.extensions));
+    let nobody = service.anonymous().await?.from(peer::of(&parts.extensions));
     let request = LoginRequest { user: user.clone(), password, valid_for: None };
     let issued = match service.call::<tokens::Login>(&nobody, request).await {
         Ok(issued) => issued,

@@ -1,10 +1,13 @@
-//! HTTP: files by virtual host, signed URLs, logging in, and the command line's configuration.
+//! HTTP: files by virtual host, signed URLs and drop links, logging in, and the command line's configuration.
 
 mod answer;
 mod change;
 mod conditions;
 mod config;
 mod date;
+mod disposition;
+mod drop_page;
+mod drops;
 mod files;
 pub(crate) mod framing;
 mod links;
@@ -94,7 +97,7 @@ impl Http {
         }
         if let Some(rest) = target.path().strip_prefix("/_/") {
             let rest = rest.to_owned();
-            return self.special(&rest, &parts, &host, &spelled, body).await;
+            return self.special(&rest, &parts, body, &host, &spelled).await;
         }
         let (caller, stale) = match caller::of_http(&self.service, &parts).await {
             Ok(found) => found,
@@ -134,9 +137,9 @@ impl Http {
         &self,
         route: &str,
         parts: &Parts,
+        body: &mut Incoming,
         host: &cacheroach_model::Host,
         spelled: &str,
-        body: &mut Incoming,
     ) -> Response<Body> {
         let secure = self.assume_secure;
         let answer = match route {
@@ -145,7 +148,10 @@ impl Http {
             "v0/login" => login::log_in(&self.service, parts, body, secure).await,
             "v0/logout" => login::log_out(&self.service, parts).await,
             _ if route.starts_with("v0/retrieve/") => Ok(links::retrieve(&self.service, parts).await),
-            _ => Err(Error::NotFound("page")),
+            _ => match route.strip_prefix("v0/drop/") {
+                Some(name) => Ok(drops::answer(&self.service, parts, name, body).await),
+                None => Err(Error::NotFound("page")),
+            },
         };
         answer.unwrap_or_else(|error| refuse(&error))
     }

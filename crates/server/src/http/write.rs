@@ -2,6 +2,7 @@
 
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, Response, StatusCode, Version, header};
+use bytes::Bytes;
 use cacheroach_api::content::{OpenRequest, WriteRequest};
 use cacheroach_api::file::DeleteRequest;
 use cacheroach_api::method::contents;
@@ -25,12 +26,7 @@ pub(super) const EXPECTED_VERSION: HeaderName = HeaderName::from_static("x-cache
 /// PUT and POST: the body becomes the next version of the path.
 pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -> Result<Response<Body>> {
     let headers = &asked.parts.headers;
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Error::invalid("Content-Encoding", "bodies are stored as they are: send them without"));
-    }
-    if headers.contains_key(header::CONTENT_RANGE) {
-        return Err(Error::invalid("Content-Range", "a file is written as a whole"));
-    }
+    must_be_whole(headers)?;
     let request = WriteRequest {
         tenant: Some(asked.tenant.into()),
         path: asked.target.path().into(),
@@ -103,8 +99,19 @@ pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Re
     Ok((said == 0 || said == judged).then_some(judged))
 }
 
+/// That a body is a content as it is, and all of it.
+pub(super) fn must_be_whole(headers: &HeaderMap) -> Result<()> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Error::invalid("Content-Encoding", "bodies are stored as they are: send them without"));
+    }
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Error::invalid("Content-Range", "a file is written as a whole"));
+    }
+    Ok(())
+}
+
 /// The type that the client means. What programs send by themselves says nothing of the content.
-fn declared_type(headers: &HeaderMap) -> Result<String> {
+pub(super) fn declared_type(headers: &HeaderMap) -> Result<String> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(String::new()) };
     let text = value.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -117,8 +124,20 @@ fn declared_type(headers: &HeaderMap) -> Result<String> {
     Ok(if essence == "application/x-www-form-urlencoded" { String::new() } else { text.to_owned() })
 }
 
+/// What a body goes into.
+pub(super) trait Sink: Send {
+    /// Takes more bytes.
+    fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Sink for Writer {
+    fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<()>> + Send {
+        Writer::write(self, bytes)
+    }
+}
+
 /// A body that ends too early is no body.
-async fn receive(writer: &mut Writer, parts: &Parts, body: &mut Incoming) -> Result<()> {
+pub(super) async fn receive(to: &mut impl Sink, parts: &Parts, body: &mut Incoming) -> Result<()> {
     let cut_off = || Error::invalid("body", "it ended too early or was malformed");
     let mut received = 0;
     loop {
@@ -127,7 +146,7 @@ async fn receive(writer: &mut Writer, parts: &Parts, body: &mut Incoming) -> Res
         let Some(frame) = frame else { break };
         if let Ok(data) = frame.map_err(|_| cut_off())?.into_data() {
             received += data.len() as u64;
-            writer.write(data).await?;
+            to.write(data).await?;
         }
     }
     // An HTTP/2 stream that is reset politely (NO_ERROR) looks like one that has ended, but it has not. Only HTTP/2 can

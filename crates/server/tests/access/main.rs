@@ -34,6 +34,9 @@ const TABLE: &str = "
     cacheroach.file.Files/Copy              | U   U   | D   D   | D   D   | ok  D   | ok  ok
     cacheroach.file.Files/Move              | U   U   | D   D   | D   D   | ok  D   | ok  ok
     cacheroach.file.Files/Edit              | U   U   | D   D   | ok  D   | ok  D   | ok  ok
+    cacheroach.file.Files/ListLinks         | U   U   | ok  D   | ok  D   | ok  D   | ok  ok
+    cacheroach.file.Files/RevokeLink        | U   U   | N   N   | N   N   | ok  N   | ok  ok
+    cacheroach.file.Files/CreateDropLink    | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.principal.Principals/Ensure  | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.principal.Principals/List    | U       | D       | D       | D       | ok
     cacheroach.principal.Principals/Load    | U   U   | ok  ok  | ok  ok  | ok  ok  | ok  ok
@@ -75,6 +78,9 @@ const TABLE: &str = "
     PATCH /dir/file restore                 | 401 401 | 403 404 | 403 404 | 200 404 | 200 200
     DELETE /dir/?recursive                  | 401 401 | 403 404 | 200 404 | 200 404 | 200 200
     GET /_/v0/retrieve/file                 | 401 401 | 404 404 | 404 404 | 403 403 | 403 403
+    GET /_/v0/drop/                         | 401 401 | 401 401 | 401 401 | 401 401 | 401 401
+    PUT /_/v0/drop/file                     | 401 401 | 401 401 | 401 401 | 401 401 | 401 401
+    POST /_/v0/drop/                        | 401 401 | 401 401 | 401 401 | 401 401 | 401 401
     GET /_/v0/config                        | 200 200 | 200 200 | 200 200 | 200 200 | 200 200
     GET /_/v0/provision                     | 401 401 | 200 200 | 200 200 | 200 200 | 200 200
     GET /_/v0/login                         | 405 405 | 405 405 | 405 405 | 405 405 | 405 405

@@ -123,6 +123,21 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
             let request = file::EditRequest { tenant, path, meta, ..Default::default() };
             server.files(token).edit(request).await.map(done)
         }
+        "Files/ListLinks" => {
+            let request = file::ListLinksRequest { tenant, path: "/".into(), ..Default::default() };
+            server.files(token).list_links(request).await.map(done)
+        }
+        "Files/RevokeLink" => {
+            // A superuser's: none of the others signed it.
+            let request = file::RetrievalRequest { tenant, path, listed: true, ..Default::default() };
+            let signed = server.files(&server.super_token()).retrieve(request).await?.into_inner();
+            let kind = signed.link_id.map(file::revoke_link_request::Kind::Id);
+            server.files(token).revoke_link(file::RevokeLinkRequest { kind }).await.map(done)
+        }
+        "Files/CreateDropLink" => {
+            let request = file::CreateDropLinkRequest { tenant, path: "/dir/".into(), ..Default::default() };
+            server.files(token).create_drop_link(request).await.map(done)
+        }
         "Principals/Ensure" => {
             let changed = principal::Principal { id: principal, version: 1, ..Default::default() };
             let request = principal::EnsureRequest { principal: Some(changed), delete: false };

@@ -26,6 +26,7 @@ const FILES: [(&str, &[&str]); 9] = [
             "google/protobuf/empty.proto",
             "google/protobuf/timestamp.proto",
             "capabilities.proto",
+            "principal.proto",
             "tenant.proto",
         ],
     ),

@@ -207,6 +207,7 @@ async fn a42_a_link_lives_as_long_as_was_asked() {
             path: "/dir/f".into(),
             version: 0,
             valid_for: Some(prost_types::Duration { seconds, nanos: 0 }),
+            ..Default::default()
         };
         let refused = site.server.files(&site.token).retrieve(request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{seconds}");

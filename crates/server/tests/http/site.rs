@@ -26,7 +26,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        let server = Server::start().await;
+        Self::on(Server::start().await).await
+    }
+
+    pub(crate) async fn on(server: Server) -> Self {
         let tenant = server.tenant().await;
         let owner = server.principal().await;
         let token = server.issue(&on_tenant(owner, READ | WRITE, tenant, "/*")).await;
@@ -109,6 +112,7 @@ impl Site {
             path: path.into(),
             version,
             valid_for: seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+            ..Default::default()
         };
         self.server.files(token).retrieve(request).await.unwrap().into_inner().get_uri
     }

@@ -187,6 +187,12 @@ impl Server {
         Self::start_over(tempfile::tempdir().unwrap(), keys, Default::default(), Default::default()).await
     }
 
+    /// Whose operator lets no link live longer.
+    pub(crate) async fn start_with_link_limit(length: Duration) -> Self {
+        let service = ServiceSettings { link_max_validity: Some(length), ..Default::default() };
+        Self::start_over(tempfile::tempdir().unwrap(), &[KEY], Default::default(), service).await
+    }
+
     async fn start_over(
         dir: TempDir,
         keys: &[[u8; 32]],
@@ -375,6 +381,13 @@ impl Server {
         }
         let body = if matches!(method, "PUT" | "POST") { "body" } else { "" };
         self.http(method, path, &headers, body).await
+    }
+
+    /// Sends bytes as they are and goes away.
+    pub(crate) async fn cut_off(&self, bytes: &[u8]) {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.flush().await.unwrap();
     }
 
     /// Sends bytes as they are and answers all that comes back until the server closes, or is silent for a second.

@@ -7,7 +7,8 @@ use crate::{Error, Result};
 
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/sqlite/0001_init.sql")),
-    (4, include_str!("../../migrations/sqlite/0004_passwords.sql")),
+    (2, include_str!("../../migrations/sqlite/0002_links.sql")),
+    (3, include_str!("../../migrations/sqlite/0003_passwords.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {

@@ -4,6 +4,7 @@
 mod chunks;
 mod copies;
 mod files;
+mod links;
 mod listings;
 mod migrations;
 mod passwords;

@@ -53,6 +53,9 @@ impl Tenants for Sqlite {
                 "DELETE FROM leases WHERE upload IN (SELECT upload FROM uploads WHERE tenant = ?)",
                 "DELETE FROM uploads WHERE tenant = ?",
                 "UPDATE sessions SET tenant_gone = 1, name = NULL WHERE tenant = ?",
+                "DELETE FROM links WHERE tenant = ? AND revoked_at IS NULL",
+                // What was taken back stays so, should there be a tenant of that id again; nothing else of it stays.
+                "UPDATE links SET path = '/', name = '', networks = '', content_types = '' WHERE tenant = ?",
             ] {
                 change(connection, sql, [id.as_bytes()])?;
             }

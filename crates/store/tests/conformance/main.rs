@@ -9,6 +9,7 @@
 mod chunks;
 mod durable;
 mod files;
+mod links;
 mod model;
 mod passwords;
 mod principals;
@@ -104,6 +105,14 @@ const CASES: &[Case] = cases! {
         a_deleted_version_comes_back_as_a_new_one,
         a_moved_file_is_gone_where_it_was,
         directories_are_copied_moved_and_deleted_a_page_at_a_time,
+    }
+    links {
+        a_link_is_read_as_it_was_added,
+        a_link_is_used_at_most_as_often_as_it_may,
+        p10_a_link_that_was_taken_back_stays_so,
+        links_are_listed_by_place_a_page_at_a_time,
+        a_link_that_is_over_is_not_listed_and_goes_in_the_end,
+        a39_links_go_with_their_tenant,
     }
     chunks {
         what_is_written_is_read_until_it_is_erased,

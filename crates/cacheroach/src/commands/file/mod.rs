@@ -1,8 +1,10 @@
 //! `file`: contents in and out.
 
 mod download;
+mod drop;
 mod fetch;
 mod get;
+mod links;
 mod ls;
 mod put;
 mod record;
@@ -12,6 +14,7 @@ mod source;
 mod target;
 #[cfg(test)]
 mod tests;
+mod unlink;
 mod upload;
 
 use std::num::NonZeroUsize;
@@ -39,25 +42,31 @@ pub(crate) struct File {
 
 #[derive(Subcommand)]
 enum Command {
+    Drop(drop::Drop),
     Fetch(fetch::Fetch),
     Get(get::Get),
+    Links(links::Links),
     Ls(ls::Ls),
     Put(put::Put),
     Rm(rm::Rm),
     Sign(sign::Sign),
+    Unlink(unlink::Unlink),
 }
 
 impl File {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let site = || Site::open(context, self.tenant.as_deref());
         match self.command {
+            Command::Drop(drop) => drop.run(context, &site().await?).await,
             Command::Fetch(fetch) => fetch.check()?.run(context, &site().await?).await,
             Command::Get(get) => get.run(context, &site().await?).await,
+            Command::Links(links) => links.run(context, &site().await?).await,
             Command::Ls(ls) => ls.run(context, &site().await?).await,
             // Wrong arguments are told before a server is asked for.
             Command::Put(put) => put.check()?.run(context, &site().await?).await,
             Command::Rm(rm) => rm.run(context, &site().await?).await,
             Command::Sign(sign) => sign.run(context, &site().await?).await,
+            Command::Unlink(unlink) => unlink.check()?.run(context, &site().await?).await,
         }
     }
 }

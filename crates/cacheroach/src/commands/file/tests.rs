@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use cacheroach_api::file::files_server::{Files, FilesServer};
 use cacheroach_api::file::{
-    CopyRequest, CopyResponse, Cursor, DeleteRequest, EditRequest, EditResponse, ListRequest, ListResponse,
+    CopyRequest, CopyResponse, CreateDropLinkRequest, CreateDropLinkResponse, Cursor, DeleteRequest,
+    EditRequest, EditResponse, ListLinksRequest, ListLinksResponse, ListRequest, ListResponse,
     ListVersionsRequest, ListVersionsResponse, Meta, MoveRequest, RestoreRequest, RetrievalRequest,
-    RetrievalResponse, StatRequest,
+    RetrievalResponse, RevokeLinkRequest, StatRequest,
 };
 use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::upload::uploads_server::{Uploads, UploadsServer};
@@ -134,6 +135,9 @@ impl Files for Fake {
         copy(CopyRequest) -> CopyResponse;
         r#move(MoveRequest) -> CopyResponse;
         edit(EditRequest) -> EditResponse;
+        list_links(ListLinksRequest) -> ListLinksResponse;
+        revoke_link(RevokeLinkRequest) -> ();
+        create_drop_link(CreateDropLinkRequest) -> CreateDropLinkResponse;
     }
 }
 
