@@ -93,10 +93,17 @@ impl Error {
     /// Whether the server does not take an upload further, so that it must begin anew.
     pub(crate) fn is_refusal(&self) -> bool {
         let Error::Rpc(status) = self else { return false };
-        matches!(
-            status.code(),
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Aborted | Code::Unknown
-        )
+        // That something else is at the target by now would be found out once more.
+        let skewed = status.message() == cacheroach_api::text::VERSION_SKEW;
+        !skewed
+            && matches!(
+                status.code(),
+                Code::InvalidArgument
+                    | Code::NotFound
+                    | Code::FailedPrecondition
+                    | Code::Aborted
+                    | Code::Unknown
+            )
     }
 
     /// Whether nobody reads the output any more.

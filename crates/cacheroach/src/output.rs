@@ -30,11 +30,16 @@ impl Cell {
         Cell { shown: shown.into(), json }
     }
 
+    /// Nothing is known.
+    pub(crate) fn none() -> Self {
+        Cell::new("", Value::Null)
+    }
+
     /// A point in time, shown in the given form.
     pub(crate) fn time(time: Option<&Timestamp>, form: &str) -> Self {
         match time.and_then(|time| jiff::Timestamp::new(time.seconds, time.nanos).ok()) {
             Some(time) => Cell::new(time.strftime(form).to_string(), time.to_string().into()),
-            None => Cell::new("", Value::Null),
+            None => Cell::none(),
         }
     }
 }

@@ -31,6 +31,13 @@ pub(super) struct Downloader<'a> {
     progress: &'a Progress,
 }
 
+/// A version of a file; 0 is the current one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) path: &'a str,
+    pub(super) version: i64,
+}
+
 /// What has arrived of a file.
 struct Arrived {
     to: File,
@@ -58,7 +65,7 @@ impl<'a> Downloader<'a> {
     }
 
     /// To a file, which is replaced if it exists.
-    pub(super) async fn to_file(&self, remote: &str, place: &Path) -> Result<(), Error> {
+    pub(super) async fn to_file(&self, wish: Wish<'_>, place: &Path) -> Result<(), Error> {
         let failed = |e| Error::because(format!("cannot write {}", place.display()), e);
         let beside: PathBuf = place.parent().map_or_else(|| ".".into(), Path::to_owned);
         let part = tempfile::Builder::new()
@@ -68,24 +75,24 @@ impl<'a> Downloader<'a> {
             .tempfile_in(beside)
             .map_err(failed)?;
         let to = part.as_file().try_clone().map_err(failed)?;
-        self.fetch(remote, Arrived::new(to.into(), true)).await?;
+        self.fetch(wish, Arrived::new(to.into(), true)).await?;
         part.persist(place).map_err(|e| failed(e.error))?;
         Ok(())
     }
 
     /// To standard output.
-    pub(super) async fn to_stdout(&self, remote: &str) -> Result<(), Error> {
+    pub(super) async fn to_stdout(&self, wish: Wish<'_>) -> Result<(), Error> {
         let to = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
         let to = std::fs::File::from(to);
-        self.fetch(remote, Arrived::new(to.into(), false)).await
+        self.fetch(wish, Arrived::new(to.into(), false)).await
     }
 
     /// Goes on after a lost connection, from where it was lost if the server can.
-    async fn fetch(&self, remote: &str, mut arrived: Arrived) -> Result<(), Error> {
+    async fn fetch(&self, wish: Wish<'_>, mut arrived: Arrived) -> Result<(), Error> {
         let mut backoff = Backoff::default();
         loop {
             let before = arrived.length;
-            match self.attempt(remote, &mut arrived).await {
+            match self.attempt(wish, &mut arrived).await {
                 Ok(()) => break,
                 Err(error) if error.is_loss() => {
                     if arrived.length > before {
@@ -104,8 +111,8 @@ impl<'a> Downloader<'a> {
         Ok(())
     }
 
-    async fn attempt(&self, remote: &str, arrived: &mut Arrived) -> Result<(), Error> {
-        let mut request = self.http.get(self.site.sign(remote, URL_VALIDITY).await?);
+    async fn attempt(&self, wish: Wish<'_>, arrived: &mut Arrived) -> Result<(), Error> {
+        let mut request = self.http.get(self.site.sign_version(wish.path, wish.version, URL_VALIDITY).await?);
         if let (Some(etag), 1..) = (&arrived.etag, arrived.length) {
             request = request.header(RANGE, format!("bytes={}-", arrived.length)).header(IF_RANGE, etag);
         }
@@ -115,8 +122,9 @@ impl<'a> Downloader<'a> {
             StatusCode::PARTIAL_CONTENT if arrived.goes_on(&response) => {}
             status => return Err(Error::HttpStatus(status)),
         }
-        let transfer =
-            arrived.transfer.get_or_insert_with(|| self.progress.start(remote, arrived.total.unwrap_or(0)));
+        let transfer = arrived
+            .transfer
+            .get_or_insert_with(|| self.progress.start(wish.path, arrived.total.unwrap_or(0)));
         transfer.resume(arrived.length);
         while let Some(bytes) = response.chunk().await.map_err(Error::http)? {
             arrived.take(&bytes).await?;

@@ -9,9 +9,9 @@ use clap::Args;
 use futures::stream::{self, BoxStream, Stream};
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::download::Downloader;
+use super::download::{Downloader, Wish};
 use super::target::{place, relative};
-use super::{Site, Tally, absolute, parallelism};
+use super::{Site, Tally, absolute, parallelism, version};
 use crate::commands::Context;
 use crate::error::Error;
 use crate::output::Table;
@@ -34,6 +34,9 @@ pub(super) struct Get {
     /// Download all below the paths, with the directories it is in.
     #[arg(short, long)]
     recurse: bool,
+    /// Not the current version, but this one.
+    #[arg(long, value_name = "N", value_parser = version(), conflicts_with = "recurse")]
+    version: Option<i64>,
 }
 
 /// A file to download, and its place if it can have one: a directory of the user's and a name below it.
@@ -48,14 +51,18 @@ impl Get {
         let downloader = Downloader::new(site, &progress)?;
         if self.out == "-" {
             return match self.paths.as_slice() {
-                [path] if !self.recurse => downloader.to_stdout(path).await,
+                [path] if !self.recurse => {
+                    downloader.to_stdout(Wish { path, version: self.version.unwrap_or_default() }).await
+                }
                 _ => Err(Error::new("only one file fits on standard output")),
             };
         }
         let wanted = if self.recurse { self.trees(site).boxed() } else { self.files()? };
         let mut table = Table::new(context.format, &["Remote", "Local", "Status"]);
         let mut tally = Tally::default();
-        let mut outcomes = wanted.map(|wanted| one(&downloader, wanted)).buffered(self.parallelism.get());
+        let version = self.version.unwrap_or_default();
+        let downloads = wanted.map(|wanted| one(&downloader, wanted, version));
+        let mut outcomes = downloads.buffered(self.parallelism.get());
         while let Some((remote, local, outcome)) = outcomes.next().await {
             let status = tally.count(&remote, outcome);
             let local = local.to_string_lossy().into_owned();
@@ -128,14 +135,18 @@ fn last_name(path: &str) -> Result<PathBuf, Error> {
     Ok(path.name().into())
 }
 
-async fn one(downloader: &Downloader<'_>, wanted: Wanted) -> (String, PathBuf, Result<(), Error>) {
+async fn one(
+    downloader: &Downloader<'_>,
+    wanted: Wanted,
+    version: i64,
+) -> (String, PathBuf, Result<(), Error>) {
     let (root, below) = match wanted.target {
         Ok(target) => target,
         Err(error) => return (wanted.remote, PathBuf::new(), Err(error)),
     };
     let local = root.join(&below);
     let outcome = match place(&root, &below) {
-        Ok(place) => downloader.to_file(&wanted.remote, &place).await,
+        Ok(place) => downloader.to_file(Wish { path: &wanted.remote, version }, &place).await,
         Err(error) => Err(error),
     };
     (wanted.remote, local, outcome)
@@ -147,7 +158,7 @@ mod tests {
 
     async fn targets(out: &str, paths: &[&str]) -> Vec<Option<PathBuf>> {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
-        let get = Get { paths, out: out.into(), parallelism: parallelism(), recurse: false };
+        let get = Get { paths, out: out.into(), parallelism: parallelism(), recurse: false, version: None };
         let wanted = get.files().unwrap();
         wanted.map(|wanted| wanted.target.ok().map(|(root, below)| root.join(below))).collect().await
     }

@@ -8,9 +8,10 @@ use clap::Args;
 use futures::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
+use super::describe::Description;
 use super::source::{Found, Walk};
-use super::upload::Uploader;
-use super::{Site, Tally, parallelism};
+use super::upload::{Terms, Uploader};
+use super::{NOTHING, Site, Tally, parallelism};
 use crate::commands::Context;
 use crate::config;
 use crate::error::Error;
@@ -36,6 +37,11 @@ pub(super) struct Put {
     /// Upload what is in directories.
     #[arg(short, long)]
     recurse: bool,
+    #[command(flatten)]
+    description: Description,
+    /// Only where there is no file yet; what is there stays, and counts as a failure.
+    #[arg(long)]
+    no_overwrite: bool,
 }
 
 /// One whose arguments make sense.
@@ -66,13 +72,21 @@ type Outcome = (PathBuf, String, Result<(), Error>);
 
 impl Checked {
     pub(super) async fn run(self, context: &Context, site: &Site) -> Result<(), Error> {
+        let Put { description, no_overwrite, .. } = &self.put;
+        if *no_overwrite || !description.is_empty() {
+            site.must_be_new().await?;
+        }
+        let terms = Terms {
+            meta: description.meta(),
+            content_type: description.content_type(),
+            expected: if *no_overwrite { NOTHING } else { 0 },
+        };
         let progress = Progress::new(context.bars);
-        let records = config::directory().unwrap_or_default().join("uploads");
-        let uploader = Uploader::new(site, &progress, records);
+        let uploader = Uploader::new(site, &progress, records());
         let mut table = Table::new(context.format, &["Local", "Remote", "Status"]);
         let mut tally = Tally::default();
         {
-            let uploads = self.found().map(|found| one(&uploader, &progress, found));
+            let uploads = self.found().map(|found| one(&uploader, &progress, &terms, found));
             let mut outcomes = std::pin::pin!(uploads.buffer_unordered(self.put.parallelism.get()));
             while let Some(outcome) = outcomes.next().await {
                 let Some((local, remote, outcome)) = outcome else { continue };
@@ -85,20 +99,32 @@ impl Checked {
         tally.outcome()
     }
 
-    /// What the walk comes across, while it walks.
     fn found(&self) -> impl stream::Stream<Item = Found> + use<> {
-        let (to, mut from) = mpsc::channel(AHEAD);
-        let walk = Walk::new(&self.dir, self.put.recurse, to);
-        let sources = self.put.local.clone();
-        tokio::task::spawn_blocking(move || walk.run(&sources));
-        stream::poll_fn(move |context| from.poll_recv(context))
+        found(&self.dir, self.put.recurse, self.put.local.clone())
     }
 }
 
-async fn one(uploader: &Uploader<'_>, progress: &Progress, found: Found) -> Option<Outcome> {
+/// What a walk comes across, while it walks.
+pub(super) fn found(
+    dir: &Path,
+    recurse: bool,
+    sources: Vec<String>,
+) -> impl stream::Stream<Item = Found> + use<> {
+    let (to, mut from) = mpsc::channel(AHEAD);
+    let walk = Walk::new(dir, recurse, to);
+    tokio::task::spawn_blocking(move || walk.run(&sources));
+    stream::poll_fn(move |context| from.poll_recv(context))
+}
+
+/// Where it is kept how far uploads have come.
+pub(super) fn records() -> PathBuf {
+    config::directory().unwrap_or_default().join("uploads")
+}
+
+async fn one(uploader: &Uploader<'_>, progress: &Progress, terms: &Terms, found: Found) -> Option<Outcome> {
     match found {
         Found::File(local, remote) => {
-            let outcome = uploader.put(&local, &remote).await;
+            let outcome = uploader.put(&local, &remote, terms).await;
             Some((local, remote, outcome))
         }
         Found::Failed(local, error) => Some((local, String::new(), Err(error))),
@@ -116,7 +142,14 @@ mod tests {
     #[test]
     fn the_target_is_a_directory() {
         let check = |dir: &str| {
-            let put = Put { dir: dir.into(), local: Vec::new(), parallelism: parallelism(), recurse: false };
+            let put = Put {
+                dir: dir.into(),
+                local: Vec::new(),
+                parallelism: parallelism(),
+                recurse: false,
+                description: Description::default(),
+                no_overwrite: false,
+            };
             put.check().map(|checked| checked.dir.prefix()).map_err(|e| e.text())
         };
         assert_eq!(check("/a//b/").unwrap(), "/a/b/");

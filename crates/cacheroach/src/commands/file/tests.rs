@@ -27,12 +27,15 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
 use super::Site;
-use super::download::Downloader;
+use super::download::{Downloader, Wish};
 use super::get::tree;
-use super::upload::Uploader;
+use super::sync::Sync;
+use super::upload::{Terms, Uploader};
 use crate::client::Client;
+use crate::commands::Context;
 use crate::config::Config;
 use crate::error::Error;
+use crate::output::Format;
 use crate::progress::Progress;
 
 const PIECE: usize = 1 << 20;
@@ -50,8 +53,38 @@ struct Held {
     fail_commit: bool,
     /// Knows nothing of its first upload any more.
     forget: bool,
+    /// Tells hashes, and heeds which versions are expected; the original did neither.
+    is_new: bool,
+    /// Versions other than 1.
+    versions: BTreeMap<String, i64>,
+    /// Somebody else writes this file once it was listed.
+    touch: Option<String>,
     /// Announces another content than it sends.
     lie: bool,
+}
+
+impl Held {
+    fn version(&self, path: &str) -> i64 {
+        if self.files.contains_key(path) { *self.versions.get(path).unwrap_or(&1) } else { -1 }
+    }
+
+    fn check(&self, path: &str, expected: i64) -> Result<(), Status> {
+        let skewed = self.is_new && expected != 0 && expected != self.version(path);
+        if skewed { Err(Status::aborted(cacheroach_api::text::VERSION_SKEW)) } else { Ok(()) }
+    }
+
+    /// Of a file that was written long ago.
+    fn meta(&self, path: &str) -> Meta {
+        let content = &self.files[path];
+        Meta {
+            path: path.into(),
+            size: i64::try_from(content.len()).unwrap(),
+            version: self.version(path),
+            modified_at: Some(prost_types::Timestamp { seconds: 1_000_000_000, nanos: 0 }),
+            hash: if self.is_new { Sha256::digest(content).to_vec() } else { Vec::new() },
+            ..Meta::default()
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -107,19 +140,26 @@ macro_rules! unimplemented {
 
 #[tonic::async_trait]
 impl Files for Fake {
-    async fn delete(&self, _: Request<DeleteRequest>) -> Result<Response<()>, Status> {
-        Err(Status::unimplemented(""))
+    async fn delete(&self, of: Request<DeleteRequest>) -> Result<Response<()>, Status> {
+        let DeleteRequest { path, expected_version, .. } = of.into_inner();
+        let mut held = self.held();
+        held.check(&path, expected_version)?;
+        held.files.remove(&path);
+        Ok(Response::new(()))
     }
 
     /// A file a page.
     async fn list(&self, of: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
         let ListRequest { path, cursor, .. } = of.into_inner();
         let after = cursor.map(|cursor| cursor.after).unwrap_or_default();
-        let held = self.held();
+        let mut held = self.held();
         let mut below = held.files.keys().filter(|file| file.starts_with(&path) && **file > after);
-        let files: Vec<_> =
-            below.next().map(|path| Meta { path: path.clone(), ..Meta::default() }).into_iter().collect();
+        let files: Vec<_> = below.next().map(|path| held.meta(path)).into_iter().collect();
         let cursor = files.first().map(|file| Cursor { after: file.path.clone(), as_of: None });
+        if let (Some(path), None) = (held.touch.clone(), files.first()) {
+            *held.versions.entry(path.clone()).or_insert(1) += 1;
+            held.files.insert(path, b"touched".into());
+        }
         Ok(Response::new(ListResponse { files, cursor, ..Default::default() }))
     }
 
@@ -144,8 +184,11 @@ impl Files for Fake {
 #[tonic::async_trait]
 impl Uploads for Fake {
     async fn begin(&self, of: Request<BeginRequest>) -> Result<Response<BeginResponse>, Status> {
-        let BeginRequest { path, committed, .. } = of.into_inner();
+        let BeginRequest { path, committed, expected_version, .. } = of.into_inner();
         let mut held = self.held();
+        if committed.is_some() {
+            held.check(&path, expected_version)?;
+        }
         let content = match committed {
             Some(Committed::Contents(content)) => content,
             Some(Committed::Empty(true)) => Vec::new(),
@@ -193,8 +236,10 @@ impl Uploads for Fake {
         if held.fail_commit {
             return Err(Status::internal("disk full"));
         }
-        let upload = usize::from(of.into_inner().state.unwrap().id.unwrap().data[0]);
+        let CommitRequest { state, expected_version, .. } = of.into_inner();
+        let upload = usize::from(state.unwrap().id.unwrap().data[0]);
         let (path, content) = held.uploads[upload].clone();
+        held.check(&path, expected_version)?;
         held.files.insert(path, content);
         Ok(Response::new(CommitResponse {}))
     }
@@ -242,14 +287,25 @@ impl Scene {
 
     async fn put(&self) -> Result<(), Error> {
         let uploader = Uploader::new(&self.site, &self.progress, self.dir.path().join("records"));
-        uploader.put(&self.dir.path().join("file"), "/up/file").await
+        uploader.put(&self.dir.path().join("file"), "/up/file", &Terms::default()).await
     }
 
     async fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
         let place = self.dir.path().join("got/file");
         let _ = fs::create_dir(self.dir.path().join("got"));
-        Downloader::new(&self.site, &self.progress)?.to_file(path, &place).await?;
+        Downloader::new(&self.site, &self.progress)?.to_file(Wish { path, version: 0 }, &place).await?;
         Ok(fs::read(place).unwrap())
+    }
+
+    /// The directory of the file, to or from `/up/`.
+    async fn sync(&self, up: bool, delete: bool) -> Result<(), Error> {
+        let dir = self.dir.path().join("d");
+        let _ = fs::create_dir(&dir);
+        let (here, there) = (dir.to_str().unwrap().to_owned(), "cr:/up/".to_owned());
+        let (from, to) = if up { (here, there) } else { (there, here) };
+        let sync = Sync { from, to, delete, dry_run: false, parallelism: super::parallelism() };
+        let context = Context { path: PathBuf::new(), format: Format::Table, bars: true };
+        sync.check()?.run_keeping(self.dir.path().join("records"), &context, &self.site).await
     }
 
     fn names(&self, dir: &str) -> usize {
@@ -366,4 +422,80 @@ async fn a_server_that_tells_no_progress_fetches_all_the_same() {
     let answer = scene.site.fetch(request, &scene.progress).await.unwrap();
     assert_eq!(answer.remote_http_code, 200);
     assert_eq!(scene.fake.held().files["/new/x"], b"GET http://h/x [(\"a\", \"b\")]");
+}
+
+#[tokio::test]
+async fn an_interrupted_sync_goes_on_where_it_was() {
+    let scene = Scene::new().await;
+    scene.fake.held().is_new = true;
+    fs::create_dir(scene.dir.path().join("d")).unwrap();
+    let content = scene.write(4 * PIECE);
+    fs::rename(scene.dir.path().join("file"), scene.dir.path().join("d/file")).unwrap();
+    fs::write(scene.dir.path().join("d/small"), "small").unwrap();
+    scene.fake.held().fail_from = Some(2 * PIECE);
+    let error = scene.sync(true, false).await.unwrap_err();
+    assert!(error.text().contains("file: "), "{}", error.text());
+    assert!(scene.fake.held().files.contains_key("/up/small"));
+    scene.fake.held().fail_from = None;
+    scene.sync(true, false).await.unwrap();
+    scene.sync(true, false).await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!((held.uploads.len(), held.transfers), (1, 4), "each piece is sent once");
+}
+
+#[tokio::test]
+async fn what_others_write_during_a_sync_stays() {
+    for (touched, here) in [("/up/a", true), ("/up/new", true), ("/up/surplus", false)] {
+        let scene = Scene::new().await;
+        fs::create_dir(scene.dir.path().join("d")).unwrap();
+        scene.fake.held().is_new = true;
+        for name in ["a", "surplus"] {
+            scene.fake.held().files.insert(format!("/up/{name}"), b"old".into());
+        }
+        fs::write(scene.dir.path().join("d/a"), "changed").unwrap();
+        fs::write(scene.dir.path().join("d/new"), "new").unwrap();
+        scene.fake.held().touch = Some(touched.into());
+        let error = scene.sync(true, true).await.unwrap_err().text();
+        let name = touched.strip_prefix("/up/").unwrap();
+        assert!(error.contains(name) && error.contains("Aborted"), "{touched}: {error}");
+        let held = scene.fake.held();
+        assert_eq!(held.files[touched], b"touched");
+        assert_eq!(held.files["/up/a"] == b"changed", touched != "/up/a");
+        assert_eq!(held.files.contains_key("/up/surplus"), !here, "{touched}");
+    }
+}
+
+#[tokio::test]
+async fn with_a_server_of_old_the_times_decide() {
+    let scene = Scene::new().await;
+    fs::create_dir(scene.dir.path().join("d")).unwrap();
+    fs::write(scene.dir.path().join("d/a"), "old").unwrap();
+    scene.fake.held().files.insert("/up/a".into(), b"new".into());
+    scene.sync(false, false).await.unwrap();
+    let read = || fs::read(scene.dir.path().join("d/a")).unwrap();
+    assert_eq!(read(), b"old", "written after the one that is there, and of its size");
+    scene.sync(true, false).await.unwrap();
+    assert_eq!(scene.fake.held().files["/up/a"], b"old");
+}
+
+#[tokio::test]
+async fn a86_a_hostile_listing_leads_a_sync_nowhere() {
+    let scene = Scene::new().await;
+    for path in ["/up/a", "/up/../../x", "/up//etc/x", "/up/b\n"] {
+        scene.fake.held().files.insert(path.into(), b"x".into());
+    }
+    fs::create_dir(scene.dir.path().join("d")).unwrap();
+    fs::write(scene.dir.path().join("d/mine"), "mine").unwrap();
+    assert!(scene.sync(false, true).await.is_err());
+    assert_eq!((scene.names("d"), scene.names(".")), (2, 1), "nothing outside, and nothing deleted");
+    assert_eq!(fs::read(scene.dir.path().join("d/a")).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn a_server_of_old_is_told_from_a_new_one() {
+    let scene = Scene::new().await;
+    let error = scene.site.stat("/a".into(), 0).await.unwrap_err();
+    assert_eq!(error.text(), "the server is too old for this");
+    assert!(scene.site.must_be_new().await.is_err());
 }

@@ -1,5 +1,6 @@
 //! One upload: whole if it is small, else piece by piece, each of which may be repeated.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,8 @@ use cacheroach_api::upload::{BeginRequest, BeginResponse, CommitRequest, Transfe
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::Site;
 use super::record::{Begun, Record, Stamp};
+use super::{NOTHING, Site};
 use crate::error::Error;
 use crate::progress::{Progress, Transfer};
 use crate::retry::insist;
@@ -26,6 +27,23 @@ pub(super) struct Uploader<'a> {
     records: PathBuf,
 }
 
+/// What an upload says besides the contents.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) meta: HashMap<String, String>,
+    /// Empty: told by the name or the content.
+    pub(super) content_type: String,
+    /// The version that must be the current one; -1: none; 0: whichever.
+    pub(super) expected: i64,
+}
+
+/// Where an upload goes.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    remote: &'a str,
+    terms: &'a Terms,
+}
+
 /// A local file that must stay as it is while it is read.
 struct Source {
     file: File,
@@ -39,25 +57,26 @@ impl<'a> Uploader<'a> {
     }
 
     /// Uploads a file. Once this succeeds, the server has it.
-    pub(super) async fn put(&self, local: &Path, remote: &str) -> Result<(), Error> {
+    pub(super) async fn put(&self, local: &Path, remote: &str, terms: &Terms) -> Result<(), Error> {
+        let to = To { remote, terms };
         let mut source = Source::open(local).await?;
         let transfer = self.progress.start(&local.to_string_lossy(), source.stamp.size);
         if source.stamp.size < LEAST_FOR_TRANSFER {
-            self.put_whole(&mut source, remote, &transfer).await?;
+            self.put_whole(&mut source, to, &transfer).await?;
         } else {
-            self.put_pieces(&mut source, local, remote, &transfer).await?;
+            self.put_pieces(&mut source, local, to, &transfer).await?;
         }
         transfer.finish();
         Ok(())
     }
 
-    async fn put_whole(&self, source: &mut Source, remote: &str, transfer: &Transfer) -> Result<(), Error> {
+    async fn put_whole(&self, source: &mut Source, to: To<'_>, transfer: &Transfer) -> Result<(), Error> {
         let contents = source.all().await?;
         let whole = if contents.is_empty() { Committed::Empty(true) } else { Committed::Contents(contents) };
-        let answer = self.begin(remote, Some(whole)).await?;
+        let answer = self.begin(to, Some(whole)).await?;
         if !answer.committed {
             let mut record = None;
-            return self.carry_on(source, begun(answer)?, &mut record, transfer).await;
+            return self.carry_on(source, begun(answer)?, &mut record, to, transfer).await;
         }
         transfer.reach(source.stamp.size);
         Ok(())
@@ -67,22 +86,26 @@ impl<'a> Uploader<'a> {
         &self,
         source: &mut Source,
         local: &Path,
-        remote: &str,
+        to: To<'_>,
         transfer: &Transfer,
     ) -> Result<(), Error> {
+        // The commit would find it out as well, but only once all of it was sent. Servers of old do not answer.
+        if to.terms.expected == NOTHING && self.site.stat(to.remote.to_owned(), 0).await.is_ok() {
+            return Err(Error::new("there is a file already"));
+        }
         let server = self.site.client.base();
-        let mut record = Some(Record::open(&self.records, server, self.site.tenant, remote, local));
+        let mut record = Some(Record::open(&self.records, server, self.site.tenant, to.remote, local));
         if let Some(earlier) = record.as_mut().and_then(|record| record.load(source.stamp)) {
             tracing::info!("going on with {} from byte {}", local.display(), earlier.state.offset);
             transfer.resume(u64::try_from(earlier.state.offset).unwrap_or(0));
-            match self.carry_on(source, earlier, &mut record, transfer).await {
+            match self.carry_on(source, earlier, &mut record, to, transfer).await {
                 Err(error) if error.is_refusal() => tracing::info!("beginning anew: {}", error.text()),
                 outcome => return outcome,
             }
             transfer.resume(0);
         }
-        let begun = begun(self.begin(remote, None).await?)?;
-        self.carry_on(source, begun, &mut record, transfer).await
+        let begun = begun(self.begin(to, None).await?)?;
+        self.carry_on(source, begun, &mut record, to, transfer).await
     }
 
     /// Sends what is missing and commits. The same state with the same bytes, and a commit, may be sent again.
@@ -91,6 +114,7 @@ impl<'a> Uploader<'a> {
         source: &mut Source,
         mut begun: Begun,
         record: &mut Option<Record>,
+        to: To<'_>,
         transfer: &Transfer,
     ) -> Result<(), Error> {
         while let Some((offset, length)) = next_piece(&begun, source.stamp.size)? {
@@ -115,7 +139,9 @@ impl<'a> Uploader<'a> {
             record.iter_mut().for_each(Record::remove);
             return Err(error);
         }
-        let request = CommitRequest { state: Some(begun.state), ..Default::default() };
+        let Terms { meta, content_type, expected } = to.terms.clone();
+        let request =
+            CommitRequest { state: Some(begun.state), meta, content_type, expected_version: expected };
         let answer = insist(|| {
             let (mut uploads, request) = (self.site.client.uploads(), request.clone());
             async move { uploads.commit(request).await }
@@ -126,12 +152,17 @@ impl<'a> Uploader<'a> {
     }
 
     /// Repeated after a lost answer, this may make a second version of the same content: better than none.
-    async fn begin(&self, remote: &str, committed: Option<Committed>) -> Result<BeginResponse, Error> {
+    async fn begin(&self, to: To<'_>, committed: Option<Committed>) -> Result<BeginResponse, Error> {
+        // What comes in pieces is described when it is committed.
+        let terms = committed.is_some().then(|| to.terms.clone());
+        let Terms { meta, content_type, expected } = terms.unwrap_or_default();
         let request = BeginRequest {
             tenant: Some(self.site.tenant.into()),
-            path: remote.to_owned(),
+            path: to.remote.to_owned(),
             committed,
-            ..Default::default()
+            meta,
+            content_type,
+            expected_version: expected,
         };
         let answer = insist(|| {
             let (mut uploads, request) = (self.site.client.uploads(), request.clone());
