@@ -112,7 +112,7 @@ impl<'a> Downloader<'a> {
     }
 
     async fn attempt(&self, wish: Wish<'_>, arrived: &mut Arrived) -> Result<(), Error> {
-        let mut request = self.http.get(self.site.sign_version(wish.path, wish.version, URL_VALIDITY).await?);
+        let mut request = self.http.get(self.site.sign(wish.path, wish.version, URL_VALIDITY).await?);
         if let (Some(etag), 1..) = (&arrived.etag, arrived.length) {
             request = request.header(RANGE, format!("bytes={}-", arrived.length)).header(IF_RANGE, etag);
         }

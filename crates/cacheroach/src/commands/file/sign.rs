@@ -61,18 +61,8 @@ impl Sign {
 }
 
 impl Site {
-    /// A URL for the current content of a file.
-    pub(super) async fn sign(&self, path: &str, validity: Duration) -> Result<Url, Error> {
-        self.sign_version(path, 0, validity).await
-    }
-
     /// A URL for one version of a file; 0: the current one when it is read.
-    pub(super) async fn sign_version(
-        &self,
-        path: &str,
-        version: i64,
-        validity: Duration,
-    ) -> Result<Url, Error> {
+    pub(super) async fn sign(&self, path: &str, version: i64, validity: Duration) -> Result<Url, Error> {
         let request = RetrievalRequest { version, ..self.retrieval(path, validity) };
         let answer = self.retrieve(request).await?;
         self.client.url(&answer.get_uri)
