@@ -187,7 +187,16 @@ impl From<&Principal> for principal::Principal {
 
 impl From<&Vhost> for vhost::VHost {
     fn from(from: &Vhost) -> Self {
-        vhost::VHost { vhost: from.host.to_string(), tenant_id: Some(from.tenant.into()) }
+        let settings = &from.settings;
+        vhost::VHost {
+            vhost: from.host.to_string(),
+            tenant_id: Some(from.tenant.into()),
+            login: settings.login,
+            cors: settings.cors.iter().map(ToString::to_string).collect(),
+            spa: settings.spa,
+            index: settings.index.as_set().into(),
+            error_page: settings.error_page.as_ref().map(ToString::to_string).unwrap_or_default(),
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub mod text {
     pub const BAD_STATE: &str = "bad state signature";
     /// A transfer without bytes.
     pub const NO_DATA: &str = "no data in request";
+    /// The metadata beside a status that says what to do about it: a sentence, percent-encoded.
+    pub const HINT: &str = "cacheroach-hint";
     /// A transfer above the announced size.
     pub const REDUCE_CHUNK: &str = "reduce chunk size";
 }

@@ -1,5 +1,7 @@
 //! Whether a caller may say a message, and what of an answer it may hear: a rule of the contract times a session.
 
+use std::cell::Cell;
+
 use cacheroach_api::rule::{Direction, Judge, Method, Reference, Rule, Ruled, Target, Value};
 use cacheroach_model::{
     Capabilities, Goal, Location, Pattern, PrincipalId, Scope, Session, TenantId, Version,
@@ -31,6 +33,24 @@ pub enum Want {
     Path(TenantId, Goal, Option<Version>),
     /// All that a scope reaches.
     Location(Location),
+}
+
+/// That something may not be said, and what it would have taken.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// What the caller did not have, if it is a thing that can be had.
+    pub lack: Option<Lack>,
+}
+
+/// What a caller does not have.
+#[derive(Clone, Debug)]
+pub struct Lack {
+    /// The capabilities.
+    pub capabilities: Capabilities,
+    /// On what.
+    pub on: Want,
 }
 
 /// Why a message may not be said.
@@ -65,23 +85,23 @@ impl Authority<'_> {
     ///
     /// # Errors
     /// It may not.
-    pub fn may_call<M: Method>(&self) -> Result<(), Refusal> {
-        let judging = Judging { authority: *self, direction: None };
-        if judging.holds(M::RULE, &()) { Ok(()) } else { Err(Refusal::Method) }
+    pub fn may_call<M: Method>(&self) -> Result<(), Refused> {
+        let judging = Judging::new(*self, None);
+        if judging.holds(M::RULE, &()) { Ok(()) } else { Err(judging.refused(Refusal::Method)) }
     }
 
     /// Whether the request may be said. What may not is cleared from it, so it must not be used after a refusal.
     ///
     /// # Errors
     /// It may not.
-    pub fn may_say(&self, request: &mut dyn Ruled) -> Result<(), Refusal> {
-        let judging = Judging { authority: *self, direction: Some(Direction::Request) };
-        if request.cut(&judging) { Err(Refusal::Message) } else { Ok(()) }
+    pub fn may_say(&self, request: &mut dyn Ruled) -> Result<(), Refused> {
+        let judging = Judging::new(*self, Some(Direction::Request));
+        if request.cut(&judging) { Err(judging.refused(Refusal::Message)) } else { Ok(()) }
     }
 
     /// Cuts an answer to what the caller may hear, and tells whether anything went.
     pub fn cut(&self, answer: &mut dyn Ruled) -> bool {
-        answer.cut(&Judging { authority: *self, direction: Some(Direction::Response) })
+        answer.cut(&Judging::new(*self, Some(Direction::Response)))
     }
 }
 
@@ -119,6 +139,9 @@ struct Judging<'a> {
     authority: Authority<'a>,
     /// None while a method is judged: then neither direction holds.
     direction: Option<Direction>,
+    /// What the rule being judged found lacking, and what the first rule that did not hold did.
+    lacking: Cell<Option<Lack>>,
+    lack: Cell<Option<Lack>>,
 }
 
 #[derive(Eq, PartialEq)]
@@ -128,7 +151,23 @@ enum Resolved<'a> {
     Text(&'a str),
 }
 
-impl Judging<'_> {
+impl<'a> Judging<'a> {
+    fn new(authority: Authority<'a>, direction: Option<Direction>) -> Self {
+        Judging { authority, direction, lacking: Cell::default(), lack: Cell::default() }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refused {
+        Refused { refusal, lack: self.lack.take() }
+    }
+
+    /// Remembers what is not granted.
+    fn granted(&self, granted: bool, capabilities: Capabilities, on: Want) -> bool {
+        if !granted {
+            self.lacking.set(Some(Lack { capabilities, on }));
+        }
+        granted
+    }
+
     fn resolve<'m>(&'m self, reference: &Reference, message: &'m dyn Ruled) -> Resolved<'m> {
         let session = self.authority.session;
         match reference {
@@ -196,27 +235,43 @@ impl Judging<'_> {
             Some(Scope::Location(location)) => Want::Location(location),
         };
         // What is public is not the caller's to pass on.
-        Authority { public: &[], ..self.authority }.may(goal.capabilities, &want)
+        let may = Authority { public: &[], ..self.authority }.may(goal.capabilities, &want);
+        self.granted(may, goal.capabilities, want)
     }
 }
 
 impl Judge for Judging<'_> {
     fn holds(&self, rule: &'static Rule, message: &dyn Ruled) -> bool {
+        self.lacking.take();
+        let holds = self.judge(rule, message);
+        if !holds {
+            // What was found first is what there is to tell: the rest of the message is only cut.
+            let first = self.lack.take().or_else(|| self.lacking.take());
+            self.lack.set(first);
+        }
+        holds
+    }
+}
+
+impl Judging<'_> {
+    fn judge(&self, rule: &'static Rule, message: &dyn Ruled) -> bool {
         let session = self.authority.session;
         match rule {
             Rule::Eq(a, b) => self.resolve(a, message) == self.resolve(b, message),
-            Rule::Not(rule) => !self.holds(rule, message),
+            Rule::Not(rule) => !self.judge(rule, message),
             Rule::Never => false,
-            Rule::And(rules) => rules.iter().all(|rule| self.holds(rule, message)),
-            Rule::Or(rules) => rules.iter().any(|rule| self.holds(rule, message)),
+            Rule::And(rules) => rules.iter().all(|rule| self.judge(rule, message)),
+            Rule::Or(rules) => rules.iter().any(|rule| self.judge(rule, message)),
             Rule::LoggedIn => !session.is_anonymous(),
             Rule::Public => true,
-            Rule::Super => session.is_super(),
+            Rule::Super => self.granted(session.is_super(), Capabilities::NONE, Want::Super),
             Rule::May { capabilities, on } => {
                 let capabilities = Capabilities::from_bits(*capabilities);
                 // A super session need not say on what: the rule may name a field that was left empty.
                 session.is_super()
-                    || self.want(on, message).is_some_and(|want| self.authority.may(capabilities, &want))
+                    || self.want(on, message).is_some_and(|want| {
+                        self.granted(self.authority.may(capabilities, &want), capabilities, want)
+                    })
             }
             Rule::Direction(direction) => self.direction == Some(*direction),
             Rule::IsSubset => self.is_subset(message),

@@ -11,7 +11,7 @@ pub mod link;
 
 pub use claims::Presented;
 pub use drop::DropLink;
-pub use enforcer::{Authority, Refusal, Want};
+pub use enforcer::{Authority, Lack, Refusal, Refused, Want};
 pub use jwt::TokenError;
 pub use keys::{KeyError, Keys, Purpose};
 pub use link::Link;

@@ -79,8 +79,8 @@ impl Client {
         }
         let channel = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect())
             .await
-            .map_err(|_| Error::new(format!("{}: no answer within {CONNECT_TIMEOUT:?}", failed())))?
-            .map_err(|e| Error::because(failed(), e))?;
+            .map_err(|_| Error::unreachable(&base, format!("no answer within {CONNECT_TIMEOUT:?}")))?
+            .map_err(|e| Error::unreachable(&base, e))?;
         Ok(Client { channel, bearer, base })
     }
 

@@ -3,8 +3,14 @@
 use std::error::Error as StdError;
 use std::io;
 
+use percent_encoding::percent_decode;
 use reqwest::StatusCode;
 use tonic::{Code, Status};
+
+const WRONG_HOST: &str = "no server answers there: is it running, and is it the one in the configuration file? \
+                          (`cacheroach auth set URL` names another)";
+const NO_CACHEROACH: &str = "what answers there does not speak as a cacheroach does: check host and port in the configuration file, and \
+                             whether the server is reached by http:// or https://";
 
 /// Why a command failed. The variants are what it is treated differently for; most failures are only told.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +18,14 @@ pub(crate) enum Error {
     /// The server's answer, or that there was none.
     #[error("rpc error: code = {} desc = {}", code_name(.0.code()), .0.message())]
     Rpc(Box<Status>),
+    /// No way to the server that the configuration names.
+    #[error("cannot connect to {base}")]
+    Unreachable {
+        /// `https://host:port`.
+        base: String,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// An HTTP answer other than the file that was asked for.
     #[error("{0}")]
     HttpStatus(StatusCode),
@@ -45,6 +59,11 @@ impl Error {
         Error::Failed { what: what.into(), source: Some(source.into()) }
     }
 
+    /// A server that does not answer.
+    pub(crate) fn unreachable(base: &str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Error::Unreachable { base: base.into(), source: source.into() }
+    }
+
     /// A download that broke off; the URL, which holds a token, is not kept.
     pub(crate) fn http(source: reqwest::Error) -> Self {
         Error::Http(source.without_url())
@@ -65,19 +84,29 @@ impl Error {
         text
     }
 
-    /// What may help, if anything is known to.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        let Error::Rpc(status) = self else { return None };
-        match status.code() {
-            Code::Unauthenticated => Some(
-                "the token is missing, expired or revoked; run `cacheroach bootstrap` or `cacheroach auth set`",
-            ),
-            Code::Unavailable => Some("is the server running, and is it the one in the configuration file?"),
-            _ if status.message() == cacheroach_api::text::VERSION_SKEW => {
-                Some("it has changed meanwhile; its current version is in the `ls` of its kind")
-            }
-            _ => None,
+    /// What may help, if anything is known to. What the server says of it goes first: it knows which session, and what it
+    /// lacks.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let status = match self {
+            Error::Rpc(status) => status,
+            Error::Unreachable { .. } => return Some(WRONG_HOST.into()),
+            Error::HttpStatus(_) | Error::Http(_) | Error::Output(_) | Error::Failed { .. } => return None,
+        };
+        if let Some(told) = told(status) {
+            return Some(told);
         }
+        let hint = match status.code() {
+            _ if is_stranger(status) => NO_CACHEROACH,
+            Code::Unauthenticated => {
+                "the token is missing, expired or revoked; run `cacheroach bootstrap` or `cacheroach auth set`"
+            }
+            Code::Unavailable => WRONG_HOST,
+            _ if status.message() == cacheroach_api::text::VERSION_SKEW => {
+                "it has changed meanwhile; its current version is in the `ls` of its kind"
+            }
+            _ => return None,
+        };
+        Some(hint.into())
     }
 
     /// Whether the server could not be reached, or was lost on the way: trying again may help.
@@ -86,7 +115,7 @@ impl Error {
             Error::Rpc(status) => is_loss(status),
             Error::HttpStatus(status) => matches!(status.as_u16(), 502..=504),
             Error::Http(_) => true,
-            Error::Output(_) | Error::Failed { .. } => false,
+            Error::Unreachable { .. } | Error::Output(_) | Error::Failed { .. } => false,
         }
     }
 
@@ -116,6 +145,31 @@ impl From<Status> for Error {
     fn from(status: Status) -> Self {
         Error::Rpc(Box::new(status))
     }
+}
+
+/// What the server says is to be done.
+fn told(status: &Status) -> Option<String> {
+    let hint = status.metadata().get(cacheroach_api::text::HINT)?;
+    Some(percent_decode(hint.as_bytes()).decode_utf8_lossy().into_owned()).filter(|hint| !hint.is_empty())
+}
+
+/// Whether something else than a cacheroach answered: not HTTP/2, not gRPC, or gRPC of another kind.
+fn is_stranger(status: &Status) -> bool {
+    // A connection over which a call can't even be made.
+    if status.code() == Code::Cancelled && status.source().is_some() {
+        return true;
+    }
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.to_string().contains("http2 error") {
+            return true;
+        }
+        cause = error.source();
+    }
+    let text = status.message();
+    text.starts_with("grpc-status header missing")
+        || text.contains("http2 error")
+        || (status.code() == Code::Unimplemented && text.starts_with("unknown service"))
 }
 
 /// A status that was made here has the broken connection as its source; one that was received has none.

@@ -80,7 +80,7 @@ fn report(error: &Error) {
     }
     eprintln!("error: {}", printable(&error.text()));
     if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", printable(&hint));
     }
 }
 

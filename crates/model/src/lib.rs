@@ -17,7 +17,8 @@
 //! | upload | a content on its way in, until it becomes a version |
 //! | lease | what keeps a chunk that an upload needs |
 //! | link | a URL that is a credential: for reading one file, or a drop link for uploading into one directory |
-//! | vhost | which tenant a host name shows |
+//! | vhost | which tenant a host name shows, and how |
+//! | origin | whose scripts may read what a vhost answers |
 //!
 //! No input or output here, no clock, no protocol. What can be malformed is parsed at the edge and trusted inside.
 
@@ -27,6 +28,7 @@ mod file;
 mod id;
 mod link;
 mod location;
+mod origin;
 mod principal;
 mod session;
 mod tenant;
@@ -40,9 +42,10 @@ pub use file::{Entry, Expected, File, Metadata, MetadataError, PastFile, Version
 pub use id::{IdError, LinkId, PrincipalId, RopeId, SessionId, TenantId, UploadId};
 pub use link::{LinkKind, NetworkError, Networks};
 pub use location::{Goal, Location, Path, PathError, Pattern, canonical};
+pub use origin::{Origin, OriginError};
 pub use principal::Principal;
 pub use session::{Scope, Session};
 pub use tenant::Tenant;
 pub use time::{Clock, Random, Timestamp};
 pub use upload::Upload;
-pub use vhost::{Host, HostError, Vhost};
+pub use vhost::{Host, HostError, IndexName, IndexNameError, Vhost, VhostSettings};

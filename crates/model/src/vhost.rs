@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::TenantId;
+use crate::{Origin, Path, TenantId};
 
 /// A host name as it is compared: lower case, without port and last dot. `*` stands for all that are not named.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -74,18 +74,105 @@ impl fmt::Display for Host {
     }
 }
 
-/// Which tenant a host shows.
+/// Which tenant a host shows, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Vhost {
     /// The host.
     pub host: Host,
     /// The tenant.
     pub tenant: TenantId,
+    /// How.
+    pub settings: VhostSettings,
+}
+
+impl Vhost {
+    /// With nothing set.
+    #[must_use]
+    pub fn new(host: Host, tenant: TenantId) -> Self {
+        Vhost { host, tenant, settings: VhostSettings::default() }
+    }
+}
+
+/// How a host shows its tenant.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct VhostSettings {
+    /// Whether it carries logins: cookies count here, and what users uploaded runs no script. As long as no vhost is
+    /// named so, all hosts carry logins.
+    pub login: bool,
+    /// The origins whose scripts may read what this host answers.
+    pub cors: Vec<Origin>,
+    /// Whether an address without a file shows the page of the top: the program in it knows what to show.
+    pub spa: bool,
+    /// The name of the file that a directory is shown as.
+    pub index: IndexName,
+    /// The file whose content is shown where there is nothing.
+    pub error_page: Option<Path>,
+}
+
+/// The name of the file that a directory is shown as: one segment of a path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IndexName(String);
+
+/// Not the name of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the name of a file: one segment of a path, of at most 255 bytes")]
+pub struct IndexNameError;
+
+impl IndexName {
+    const DEFAULT: &str = "index.html";
+
+    /// From text; empty is the default, `index.html`.
+    ///
+    /// # Errors
+    /// What is no name of a file.
+    pub fn parse(text: &str) -> Result<Self, IndexNameError> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let path = Path::parse_file(&format!("/{text}")).map_err(|_| IndexNameError)?;
+        let is_clean = path.as_str().strip_prefix('/') == Some(text);
+        if is_clean && !text.contains('/') && text.len() <= 255 {
+            Ok(IndexName(text.into()))
+        } else {
+            Err(IndexNameError)
+        }
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As it is kept: empty for the default.
+    #[must_use]
+    pub fn as_set(&self) -> &str {
+        if self.0 == Self::DEFAULT { "" } else { &self.0 }
+    }
+}
+
+impl Default for IndexName {
+    fn default() -> Self {
+        IndexName(Self::DEFAULT.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_an_index_is_one_segment() {
+        for (given, name) in [("", "index.html"), ("start.htm", "start.htm"), ("a b", "a b"), ("...", "...")]
+        {
+            assert_eq!(IndexName::parse(given).unwrap().as_str(), name);
+        }
+        assert_eq!(IndexName::parse("index.html").unwrap().as_set(), "");
+        let long = "a".repeat(256);
+        for given in [".", "..", "/", "a/b", "/a", "a/", "a\0", "a\n", &long] {
+            assert_eq!(IndexName::parse(given), Err(IndexNameError), "{given:?}");
+        }
+    }
 
     #[test]
     fn a46_one_host_has_one_spelling() {

@@ -83,9 +83,7 @@ async fn find(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
         Credential::None => Ok((service.anonymous().await?, false)),
         Credential::Presented(token) => Ok((service.authenticate(&token).await?, false)),
         Credential::Cookie(token) => match service.authenticate(&token).await {
-            Ok(_) if is_cross_site_write(parts) => {
-                Err(Error::Denied { text: "a write from another site", reaches: true })
-            }
+            Ok(_) if is_cross_site_write(parts) => Err(Error::denied("a write from another site")),
             Ok(caller) => Ok((caller, false)),
             // It went stale by itself; nobody meant anything by sending it.
             Err(Error::Unauthenticated(_) | Error::NotFound(_)) => Ok((service.anonymous().await?, true)),

@@ -2,6 +2,8 @@
 
 use ::http::StatusCode;
 use cacheroach_service::Error;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 /// For gRPC: the field's right code, the original's text.
@@ -21,8 +23,20 @@ pub(crate) fn grpc(error: &Error) -> Status {
         Error::Unsupported(_) => Code::Unimplemented,
         Error::Internal(_) => Code::Internal,
     };
-    Status::new(code, error.to_string())
+    let mut metadata = MetadataMap::new();
+    if let Some(hint) = error.hint()
+        && let Ok(value) = percent_encode(hint.sentence.as_bytes(), UNSAFE).to_string().parse()
+    {
+        metadata.insert(HINT, value);
+    }
+    Status::with_metadata(code, error.to_string(), metadata)
 }
+
+/// Beside a status: what to do about it, percent-encoded as `grpc-message` is.
+const HINT: &str = cacheroach_api::text::HINT;
+
+/// What can't stand in a header, and the percent sign.
+const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
 
 /// For HTTP. Where the caller reaches nothing, it must not learn that something is there.
 pub(crate) fn http(error: &Error) -> StatusCode {

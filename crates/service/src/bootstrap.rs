@@ -79,7 +79,7 @@ impl Service {
             Ok(_) | Err(StoreError::Skew) => {}
             Err(error) => return Err(error.into()),
         }
-        metadata.ensure_vhost(&Vhost { host: Host::any(), tenant: tenant.id }).await?;
+        metadata.ensure_vhost(&Vhost::new(Host::any(), tenant.id)).await?;
         let path = Path::parse_file("/index.html").expect("a clean path");
         if metadata.find_file(tenant.id, &path, None).await?.is_none() {
             let content = Bytes::from_static(HELLO.as_bytes());

@@ -9,6 +9,7 @@ use cacheroach_model::{Capabilities, PrincipalId, Session, TenantId};
 use cacheroach_store::sessions::Standing;
 
 use crate::bootstrap::PUBLIC_SESSION;
+use crate::error::{Unproven, Why};
 use crate::{Error, Result, Service};
 
 /// Who is asking, with all that decides what it may do. Made anew for each request.
@@ -126,20 +127,23 @@ impl Service {
 
     /// What a token says and the store confirms. Its row decides, the token only proves who holds it.
     pub(crate) async fn live(&self, claimed: Session) -> Result<Session> {
-        let over = || Error::Unauthenticated("the session is over".into());
         let Some(id) = claimed.id else {
             // Ephemeral: minted by a holder of the key. Its principal, if it has one, must exist.
             if let Some(principal) = claimed.principal
                 && self.store.metadata.find_principal(principal).await?.is_none()
             {
-                return Err(over());
+                return Err(Error::over());
             }
             return Ok(claimed);
         };
-        let found = self.store.metadata.find_session(id).await?.ok_or_else(over)?;
+        let found = self.store.metadata.find_session(id).await?.ok_or_else(Error::over)?;
         match found.standing {
             Standing::Live if found.session.principal == claimed.principal => Ok(found.session),
-            Standing::Live | Standing::Ended => Err(over()),
+            // It ran out between the look at its token and the look at its row.
+            Standing::Ended if claimed.expires_at.is_some_and(|end| end <= self.now()) => {
+                Err(Error::Unauthenticated(Unproven::because(Why::Expired, "the session is over")))
+            }
+            Standing::Live | Standing::Ended => Err(Error::over()),
             Standing::TenantGone => Err(Error::NotFound("tenant")),
         }
     }
@@ -152,7 +156,7 @@ impl Service {
         let session = self.live(caller.session.clone()).await?;
         // Of an ephemeral session only its token knows the end.
         if session.expires_at.is_some_and(|end| end <= self.now()) {
-            return Err(Error::Unauthenticated("the session is over".into()));
+            return Err(Error::over());
         }
         let renewed = self.caller(session, caller.token.clone()).await?;
         Ok(Caller { vhost_tenant: caller.vhost_tenant, peer: caller.peer, ..renewed })

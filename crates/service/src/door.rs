@@ -5,10 +5,11 @@ use std::pin::Pin;
 
 use cacheroach_api::rule::{Method, Ruled};
 use cacheroach_api::text;
-use cacheroach_auth::{Refusal, Want};
+use cacheroach_auth::{Lack, Refusal, Refused, Want};
 use cacheroach_model::Capabilities;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::error::{Unproven, Why};
 use crate::{Caller, Error, Result, Service};
 
 /// The parts of an answer, as they come.
@@ -107,24 +108,24 @@ fn enter<M: Method>(
     request: &mut M::Request,
     canonical: fn(&mut M::Request) -> Result<Option<Want>>,
 ) -> Result<()> {
-    caller.authority().may_call::<M>().map_err(|refusal| refuse(caller, refusal, None))?;
+    caller.authority().may_call::<M>().map_err(|refused| refuse(caller, refused, None))?;
     request.form()?;
     let want = canonical(request)?;
-    caller.authority().may_say(request).map_err(|refusal| refuse(caller, refusal, want.as_ref()))
+    caller.authority().may_say(request).map_err(|refused| refuse(caller, refused, want.as_ref()))
 }
 
-fn refuse(caller: &Caller, refusal: Refusal, want: Option<&Want>) -> Error {
-    let text = match refusal {
+fn refuse(caller: &Caller, refused: Refused, want: Option<&Want>) -> Error {
+    let text = match refused.refusal {
         Refusal::Method => text::INSUFFICIENT_SCOPE,
         Refusal::Message => text::INAPPROPRIATE_FIELDS,
     };
     if caller.is_anonymous() {
-        return Error::Unauthenticated(text.into());
+        return Error::Unauthenticated(Unproven::because(Why::Absent, text));
     }
     let authority = caller.authority();
     let reaches =
         want.is_some_and(|want| Capabilities::NAMES.iter().any(|(_, one)| authority.may(*one, want)));
-    Error::Denied { text, reaches }
+    Error::Denied { text, reaches, lack: refused.lack.map(Box::new) }
 }
 
 impl Caller {
@@ -133,7 +134,8 @@ impl Caller {
         if self.authority().may(capabilities, want) {
             Ok(())
         } else {
-            Err(refuse(self, Refusal::Message, Some(want)))
+            let lack = Some(Lack { capabilities, on: want.clone() });
+            Err(refuse(self, Refused { refusal: Refusal::Message, lack }, Some(want)))
         }
     }
 }

@@ -262,7 +262,7 @@ impl Service {
         let (_, path) = place(tenant.as_ref(), &path)?;
         self.dropper_may_write(&link, Goal::File(path.clone())).await?;
         if !self.store.metadata.use_link(link.id).await? {
-            return Err(Error::Denied { text: "no more files are taken by this link", reaches: true });
+            return Err(Error::denied("no more files are taken by this link"));
         }
         let reserved = Reserved { store: Arc::clone(&self.store.metadata), link: link.id, open: true };
         let caller = self.caller(link.as_session(&path), None).await?;

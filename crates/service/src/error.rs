@@ -4,14 +4,14 @@ use std::error::Error as StdError;
 
 use cacheroach_api::rule::FormError;
 use cacheroach_api::text;
-use cacheroach_auth::TokenError;
+use cacheroach_auth::{Lack, TokenError};
 
 /// Why something was not done. The texts are made to be read by callers: they hold nothing that a caller may not know.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No credentials, or some that don't verify, where some are needed.
     #[error("{0}")]
-    Unauthenticated(String),
+    Unauthenticated(Unproven),
     /// Good credentials, too little authority.
     #[error("{text}")]
     Denied {
@@ -19,6 +19,8 @@ pub enum Error {
         text: &'static str,
         /// Whether the caller can do anything at all where it wanted to: if not, it must not learn what is there.
         reaches: bool,
+        /// What it would have taken, if that is one thing.
+        lack: Option<Box<Lack>>,
     },
     /// Not there, or not for this caller to know of.
     #[error("{0} not found")]
@@ -86,6 +88,24 @@ impl Error {
         Error::Invalid { field: field.into(), problem: problem.to_string() }
     }
 
+    /// Good credentials that don't matter here.
+    #[must_use]
+    pub fn denied(text: &'static str) -> Self {
+        Error::Denied { text, reaches: true, lack: None }
+    }
+
+    /// A user name and a password that don't belong together.
+    #[must_use]
+    pub(crate) fn wrong_login(text: &str) -> Self {
+        Error::Unauthenticated(Unproven::because(Why::Login, text))
+    }
+
+    /// A session that was ended, or ran out.
+    #[must_use]
+    pub(crate) fn over() -> Self {
+        Error::Unauthenticated(Unproven::because(Why::Over, "the session is over"))
+    }
+
     /// A text that clients of the original match as a whole.
     #[must_use]
     pub(crate) fn exactly(text: &str) -> Self {
@@ -107,7 +127,44 @@ impl From<FormError> for Error {
 
 impl From<TokenError> for Error {
     fn from(error: TokenError) -> Self {
-        Error::Unauthenticated(error.to_string())
+        let why = if matches!(error, TokenError::Expired(_)) { Why::Expired } else { Why::Invalid };
+        Error::Unauthenticated(Unproven { text: error.to_string(), why })
+    }
+}
+
+/// What was presented proves nothing, or nothing was presented.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Unproven {
+    text: String,
+    pub(crate) why: Why,
+}
+
+/// Why credentials are none, as far as something else is to be done about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Why {
+    /// There are none.
+    Absent,
+    /// They were good once.
+    Expired,
+    /// Their session was ended.
+    Over,
+    /// They never were any, here.
+    Invalid,
+    /// Nobody's user name and password.
+    Login,
+}
+
+impl Unproven {
+    pub(crate) fn because(why: Why, text: &str) -> Self {
+        Unproven { text: text.into(), why }
+    }
+}
+
+/// For what never was a credential.
+impl From<&str> for Unproven {
+    fn from(text: &str) -> Self {
+        Unproven::because(Why::Invalid, text)
     }
 }
 

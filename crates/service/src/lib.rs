@@ -12,10 +12,12 @@ mod error;
 mod fetch;
 mod files;
 mod hashing;
+mod hint;
 mod links;
 mod listings;
 mod passwords;
 mod principals;
+mod sites;
 mod tenants;
 mod throttle;
 mod tokens;
@@ -31,14 +33,18 @@ use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_store::Store;
 use tokio::sync::Semaphore;
 
+use sites::Sites;
+
 pub use caller::Caller;
 pub use content::{Content, Opened, Writer, Written};
 pub use door::{Ask, AskStream, Stream};
 pub use drops::{Arrival, Inlet};
-pub use error::{Error, Result};
+pub use error::{Error, Result, Unproven};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};
+pub use hint::Hint;
 pub use links::Linked;
 pub use listings::Directory;
+pub use sites::{AtHost, Site};
 
 /// How the service is set up.
 #[derive(Clone, Debug)]
@@ -90,6 +96,7 @@ pub struct Service {
     /// For passwords.
     hashing: hashing::Hashing,
     throttle: throttle::Throttle,
+    sites: Sites,
 }
 
 impl Service {
@@ -105,7 +112,18 @@ impl Service {
         let room = Arc::new(Semaphore::new(settings.large_writes));
         let fetcher = fetch::Fetcher::new(&settings.fetch);
         let (hashing, throttle) = (hashing::Hashing::new(), throttle::Throttle::default());
-        Service { store, keys, clock, random, settings, room, fetcher, hashing, throttle }
+        Service {
+            store,
+            keys,
+            clock,
+            random,
+            settings,
+            room,
+            fetcher,
+            hashing,
+            throttle,
+            sites: Sites::default(),
+        }
     }
 
     fn now(&self) -> Timestamp {

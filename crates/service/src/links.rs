@@ -258,7 +258,7 @@ impl Service {
 }
 
 fn used_up() -> Error {
-    Error::Denied { text: "this link has been used as often as it may be", reaches: true }
+    Error::denied("this link has been used as often as it may be")
 }
 
 fn is_used_up(row: &KeptLink) -> bool {
@@ -278,7 +278,7 @@ pub(crate) fn must_be_there<'a>(
     if networks.allow(peer) {
         Ok(row)
     } else {
-        Err(Error::Denied { text: "this link can't be used from your network", reaches: true })
+        Err(Error::denied("this link can't be used from your network"))
     }
 }
 

@@ -52,7 +52,7 @@ impl Ask for principals::SetPassword {
         } else if caller.principal() == Some(id) {
             service.change_own_password(caller, id, request).await
         } else {
-            Err(Error::Denied { text: cacheroach_api::text::INSUFFICIENT_SCOPE, reaches: true })
+            Err(Error::denied(cacheroach_api::text::INSUFFICIENT_SCOPE))
         }
     }
 }
@@ -62,7 +62,7 @@ impl Ask for tokens::Login {
 
     async fn answer(service: &Service, caller: &Caller, request: LoginRequest) -> Result<IssueResponse> {
         if request.user.is_empty() {
-            return Err(Error::Unauthenticated(WRONG.into()));
+            return Err(Error::wrong_login(WRONG));
         }
         check_user(&request.user)?;
         if request.password.len() > LONGEST {
@@ -80,7 +80,7 @@ impl Ask for tokens::Login {
         let (principal, hash) = kept.map(|kept| (kept.principal, kept.hash)).unzip();
         let right = service.hashing.matches(request.password, hash).await?;
         let Some(principal) = principal.filter(|_| right) else {
-            return Err(Error::Unauthenticated(WRONG.into()));
+            return Err(Error::wrong_login(WRONG));
         };
         service.throttle.give_back(&tried);
         service.log_in(principal, life.min(LONGEST_LIFE)).await
@@ -122,11 +122,11 @@ impl Service {
         let hash = kept.as_ref().map(|kept| kept.hash.clone());
         let right = self.hashing.matches(request.old_password, hash).await?;
         let Some(kept) = kept.filter(|_| right) else {
-            return Err(Error::Denied { text: "the old password is wrong", reaches: true });
+            return Err(Error::denied("the old password is wrong"));
         };
         self.throttle.give_back(&tried);
         if !request.user.is_empty() && request.user != kept.user {
-            return Err(Error::Denied { text: "user names are for superusers to choose", reaches: true });
+            return Err(Error::denied("user names are for superusers to choose"));
         }
         self.keep(id, kept.user, request.password, Some(&kept.hash)).await
     }
@@ -166,7 +166,7 @@ impl Service {
         };
         match self.store.metadata.add_session(&session, Origin::default()).await {
             // It was deleted just now.
-            Err(StoreError::Missing(_)) => Err(Error::Unauthenticated(WRONG.into())),
+            Err(StoreError::Missing(_)) => Err(Error::wrong_login(WRONG)),
             added => {
                 added?;
                 let jwt = claims::sign(&self.keys, &session, self.now());

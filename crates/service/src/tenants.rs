@@ -26,7 +26,10 @@ impl Ask for tenants::Ensure {
         let message = request.tenant.ok_or_else(|| Error::invalid("tenant", "which one"))?;
         let id = named(message.id.as_ref(), "tenant.ID")?;
         if request.delete {
+            // Its hosts go with it.
+            let change = service.sites.change();
             service.store.metadata.delete_tenant(id, message.version).await?;
+            service.renew_sites(change).await?;
             return Ok(EnsureResponse { tenant: Some(message) });
         }
         if message.version < 0 {

@@ -172,7 +172,7 @@ impl Ask for tokens::Invalidate {
         let id = id.ok_or_else(|| Error::invalid("Kind", "the ID of a session, or current"))?;
         let Some(found) = metadata.find_session(id).await? else { return Ok(()) };
         if own != Some(id) && !may_end(caller, &found.session) {
-            return Err(Error::Denied { text: cacheroach_api::text::INSUFFICIENT_SCOPE, reaches: true });
+            return Err(Error::denied(cacheroach_api::text::INSUFFICIENT_SCOPE));
         }
         Ok(metadata.end_session(id).await?)
     }
@@ -199,10 +199,9 @@ impl Ask for tokens::Refresh {
     type Answer = IssueResponse;
 
     async fn answer(service: &Service, caller: &Caller, (): ()) -> Result<IssueResponse> {
-        let over = || Error::Unauthenticated("the session is over".into());
-        let old = caller.session().id.ok_or_else(over)?;
+        let old = caller.session().id.ok_or_else(Error::over)?;
         let id = SessionId::random(service.random.id());
-        let new = service.store.metadata.renew_session(old, id).await?.ok_or_else(over)?;
+        let new = service.store.metadata.renew_session(old, id).await?.ok_or_else(Error::over)?;
         let jwt = claims::sign(&service.keys, &new, service.now());
         Ok(IssueResponse { issued: Some((&new).into()), token: Some(Token { jwt }) })
     }

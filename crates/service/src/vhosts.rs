@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cacheroach_api::method::vhosts;
 use cacheroach_api::vhost::{EnsureRequest, VHost};
-use cacheroach_model::{Host, Scope, TenantId, Vhost};
+use cacheroach_model::{Host, IndexName, Origin, Path, Vhost, VhostSettings};
 use cacheroach_store::Error as StoreError;
 
 use crate::door::{Ask, AskStream, Stream, pages};
@@ -17,15 +17,41 @@ impl Ask for vhosts::Ensure {
     async fn answer(service: &Service, _: &Caller, request: EnsureRequest) -> Result<()> {
         let message = request.vhost.ok_or_else(|| Error::invalid("vhost", "which one"))?;
         let host = Host::parse(&message.vhost).map_err(|problem| Error::invalid("vhost.vhost", problem))?;
-        let vhost = Vhost { host, tenant: named(message.tenant_id.as_ref(), "vhost.tenant_id")? };
+        let tenant = named(message.tenant_id.as_ref(), "vhost.tenant_id")?;
+        let change = service.sites.change();
         if request.delete {
-            return Ok(service.store.metadata.delete_vhost(&vhost).await?);
+            service.store.metadata.delete_vhost(&Vhost::new(host, tenant)).await?;
+        } else {
+            let vhost = Vhost { host, tenant, settings: settings(&message)? };
+            match service.store.metadata.ensure_vhost(&vhost).await {
+                Err(StoreError::Missing(_)) => return Err(Error::NotFound("tenant")),
+                other => other?,
+            }
         }
-        match service.store.metadata.ensure_vhost(&vhost).await {
-            Err(StoreError::Missing(_)) => Err(Error::NotFound("tenant")),
-            other => Ok(other?),
-        }
+        service.renew_sites(change).await
     }
+}
+
+/// How many origins a vhost may name.
+const MAX_ORIGINS: usize = 64;
+
+fn settings(message: &VHost) -> Result<VhostSettings> {
+    if message.cors.len() > MAX_ORIGINS {
+        return Err(Error::TooLarge(format!("vhost.cors: at most {MAX_ORIGINS} origins")));
+    }
+    let cors = message.cors.iter().map(|origin| {
+        Origin::parse(origin)
+            .map_err(|problem| Error::invalid("vhost.cors", format!("{}: {problem}", origin.escape_debug())))
+    });
+    let index = IndexName::parse(&message.index);
+    let error_page = (!message.error_page.is_empty()).then(|| Path::parse_file(&message.error_page));
+    Ok(VhostSettings {
+        login: message.login,
+        cors: cors.collect::<Result<_>>()?,
+        spa: message.spa,
+        index: index.map_err(|problem| Error::invalid("vhost.index", problem))?,
+        error_page: error_page.transpose().map_err(|problem| Error::invalid("vhost.error_page", problem))?,
+    })
 }
 
 impl AskStream for vhosts::List {
@@ -38,29 +64,5 @@ impl AskStream for vhosts::List {
                 Ok(service.store.metadata.list_vhosts(after, limit).await?)
             }
         }))
-    }
-}
-
-impl Service {
-    /// The tenant that a caller sees at a host. A host that is mapped by name decides; a session on another tenant sees
-    /// nothing there. Any other host shows a session its own tenant, and whoever has none that of `*`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a host that shows nothing.
-    pub async fn site(&self, caller: &Caller, host: &Host) -> Result<TenantId> {
-        let own = match &caller.session().scope {
-            Some(Scope::Location(location)) => Some(location.tenant),
-            _ => None,
-        };
-        let nothing = Error::NotFound("host");
-        match (self.store.metadata.find_vhost(host).await?, own) {
-            (Some(named), Some(own)) if named.tenant != own => Err(nothing),
-            (Some(named), _) => Ok(named.tenant),
-            (None, Some(own)) => Ok(own),
-            (None, None) => {
-                let any = self.store.metadata.find_vhost(&Host::any()).await?;
-                any.map(|any| any.tenant).ok_or(nothing)
-            }
-        }
     }
 }

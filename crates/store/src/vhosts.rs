@@ -8,13 +8,13 @@ use crate::Result;
 /// Keeps virtual hosts.
 #[async_trait]
 pub trait Vhosts {
-    /// Maps the host to the tenant, whatever it was mapped to before.
+    /// Maps the host to the tenant with these settings, whatever it was mapped to before.
     ///
     /// # Errors
     /// [`Error::Missing`](crate::Error::Missing) for a tenant that does not exist.
     async fn ensure_vhost(&self, vhost: &Vhost) -> Result<()>;
 
-    /// Ends this mapping. If there is none such, that is fine.
+    /// Ends this mapping, however it is set. If there is none such, that is fine.
     ///
     /// # Errors
     /// The store's.

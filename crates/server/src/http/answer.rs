@@ -10,12 +10,13 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 
 use super::date;
+use super::problem::Problem;
 use crate::body::Body;
 use crate::caller::{COOKIE, HOST_COOKIE};
 use crate::status;
 
 /// For pages that this server makes itself: they need nothing but their own style.
-const OWN_PAGE: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+pub(super) const OWN_PAGE: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
     Body::new(Full::new(bytes.into()).map_err(|never: Infallible| match never {}))
@@ -61,7 +62,7 @@ pub(super) fn precondition_failed() -> Response<Body> {
 }
 
 pub(super) fn not_allowed() -> Response<Body> {
-    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    let mut response = bare(StatusCode::METHOD_NOT_ALLOWED, &format!("a path takes {ALLOWED}"));
     set(&mut response, header::ALLOW, ALLOWED);
     response
 }
@@ -146,6 +147,22 @@ pub(super) fn refuse_with(error: &Error, anonymous: bool) -> Response<Body> {
     };
     // It is for this caller and this moment.
     set(&mut response, header::CACHE_CONTROL, "no-store");
+    about(response, Problem::of(error, status))
+}
+
+/// Nothing but a status, for clients that ask for no more; with a sentence for those that do.
+pub(super) fn bare(status: StatusCode, detail: &str) -> Response<Body> {
+    about(empty(status), Problem::new(status, detail))
+}
+
+/// A host without a tenant shows nothing, not even what nothing looks like elsewhere.
+pub(super) fn no_site(error: &Error) -> Response<Body> {
+    let status = status::http(error);
+    about(empty(status), Problem::of(error, status))
+}
+
+fn about(mut response: Response<Body>, problem: Problem) -> Response<Body> {
+    response.extensions_mut().insert(problem);
     response
 }
 

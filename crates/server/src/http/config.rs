@@ -86,5 +86,5 @@ pub(super) fn must_navigate(headers: &HeaderMap) -> Result<()> {
     let navigates = is("sec-fetch-mode", "navigate")
         && is("sec-fetch-dest", "document")
         && !headers.contains_key(header::ORIGIN);
-    if navigates { Ok(()) } else { Err(Error::Denied { text: "only for the address bar", reaches: true }) }
+    if navigates { Ok(()) } else { Err(Error::denied("only for the address bar")) }
 }

@@ -19,38 +19,19 @@ use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
 use super::write::set_version;
-use super::{Asked, date, media, metadata, target};
+use super::{Asked, date, media, metadata, static_site, target};
 use crate::body::Body;
 use crate::caller::query;
 
-/// Uploaded pages run in an origin of their own, without script: a login cookie may be near.
-const USER_CONTENT: &str = "sandbox";
+/// Uploaded pages run in an origin of their own, without script, and in no frame: a login cookie may be near. Hosts that
+/// carry no logins lift this.
+pub(super) const USER_CONTENT: &str = "sandbox; frame-ancestors 'none'";
 
 /// GET, HEAD and OPTIONS of a path: a file, or a directory.
 pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Body>> {
-    let path = asked.target.path();
-    let version = version(&asked.parts)?;
-    let mut response = match path.strip_suffix('/') {
-        Some(file) => directory(service, asked, file).await?,
-        None if query(&asked.parts, "versions").is_some() => history(service, asked).await?,
-        None if version != 0 => {
-            let opened = open_version(service, asked, path, version).await?;
-            serve(&asked.parts.method, &asked.parts.headers, opened).await?
-        }
-        None if path.ends_with("/index.html") => match open(service, asked, path).await {
-            Ok(_) | Err(Error::NotFound(_)) => redirect(asked, "./"),
-            Err(error) => return Err(error),
-        },
-        None => match open(service, asked, path).await {
-            Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await?,
-            // A scope may reach what is below a path, and not the path itself.
-            Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_))
-                if is_directory(service, asked, path).await =>
-            {
-                redirect(asked, &format!("{}/", last_segment(path)))
-            }
-            Err(error) => return Err(error),
-        },
+    let mut response = match found(service, asked).await {
+        Ok(response) => response,
+        Err(error) => static_site::instead(service, asked, error).await?,
     };
     // What one may see another may not: a shared cache asks again, and keeps nothing of who is known.
     let cache = if asked.caller.is_anonymous() { "no-cache" } else { "private, no-cache" };
@@ -61,15 +42,46 @@ pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Bod
     Ok(response)
 }
 
+async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+    let path = asked.target.path();
+    let version = version(&asked.parts)?;
+    match path.strip_suffix('/') {
+        Some(file) => directory(service, asked, file).await,
+        None if query(&asked.parts, "versions").is_some() => history(service, asked).await,
+        None if version != 0 => {
+            let opened = open_version(service, asked, path, version).await?;
+            serve(&asked.parts.method, &asked.parts.headers, opened).await
+        }
+        None if last(path) == asked.settings.index.as_str() => match open(service, asked, path).await {
+            Ok(_) | Err(Error::NotFound(_)) => Ok(redirect(asked, "./")),
+            Err(error) => Err(error),
+        },
+        None => match open(service, asked, path).await {
+            Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await,
+            // A scope may reach what is below a path, and not the path itself.
+            Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_))
+                if is_directory(service, asked, path).await =>
+            {
+                Ok(redirect(asked, &format!("{}/", last_segment(path))))
+            }
+            Err(error) => Err(error),
+        },
+    }
+}
+
 /// To a relative reference, with the query, which may hold the token.
 fn redirect(asked: &Asked, location: &str) -> Response<Body> {
     let query = asked.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     answer::redirect(&format!("{location}{query}"))
 }
 
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 /// A relative reference to the last segment: with `./` before it no colon in it can make it a scheme.
 fn last_segment(path: &str) -> String {
-    let name = target::encode(path.rsplit('/').next().unwrap_or_default());
+    let name = target::encode(last(path));
     if name.contains(':') { format!("./{name}") } else { name }
 }
 
@@ -79,7 +91,7 @@ pub(super) fn version(parts: &Parts) -> Result<i64> {
     text.parse().map_err(|_| Error::invalid("version", "a number"))
 }
 
-async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
+pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
     open_version(service, asked, path, 0).await
 }
 
@@ -114,7 +126,7 @@ async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Respo
     if !file.is_empty() && open(service, asked, file).await.is_ok() {
         return Ok(redirect(asked, &format!("../{}", last_segment(file).trim_start_matches("./"))));
     }
-    match open(service, asked, &format!("{file}/index.html")).await {
+    match open(service, asked, &format!("{file}/{}", asked.settings.index.as_str())).await {
         Ok(opened) => return serve(&asked.parts.method, &asked.parts.headers, opened).await,
         // The page may be another scope's; what is in the directory may still be the caller's.
         Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_)) => {}

@@ -67,6 +67,6 @@ fn of_session(caller: &Caller) -> Result<OpenRequest> {
             })
         }
         Some(Scope::Location(_)) => Err(Error::NotFound("file")),
-        _ => Err(Error::Denied { text: "not the token of a file", reaches: true }),
+        _ => Err(Error::denied("not the token of a file")),
     }
 }

@@ -155,7 +155,7 @@ fn only(methods: &str) -> Response<Body> {
 /// With or without a cookie: nobody logs others in or out from elsewhere.
 fn must_be_own_form(parts: &Parts) -> Result<()> {
     if caller::is_cross_site_write(parts) {
-        return Err(Error::Denied { text: "a write from another site", reaches: true });
+        return Err(Error::denied("a write from another site"));
     }
     Ok(())
 }

@@ -16,8 +16,11 @@ mod login_page;
 mod media;
 mod metadata;
 mod page;
+mod problem;
 mod range;
+mod static_site;
 mod target;
+mod visit;
 mod write;
 
 use std::sync::Arc;
@@ -26,15 +29,19 @@ use std::time::Duration;
 use ::http::request::Parts;
 use ::http::{Method, Request, Response, StatusCode, Version, header};
 use bytes::Bytes;
-use cacheroach_model::{PathError, TenantId};
-use cacheroach_service::{Caller, Error, Service};
+use cacheroach_model::{Host, PathError, TenantId, VhostSettings};
+use cacheroach_service::{AtHost, Caller, Error, Service, Site};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use crate::body::Body;
 use crate::{caller, site};
-use answer::{empty, refuse, refuse_with};
+use answer::{refuse, refuse_with};
+use problem::Form;
 use target::{Malformed, Target};
+use visit::Visit;
+
+const TOO_LONG: &str = "a path has at most 1024 bytes";
 
 /// How much of a body is read on after its request was refused, and for how long.
 const LINGER_BYTES: usize = 64 << 20;
@@ -53,6 +60,8 @@ struct Asked {
     target: Target,
     caller: Caller,
     tenant: TenantId,
+    /// Of the vhost.
+    settings: Arc<VhostSettings>,
     /// As the client spelled it.
     host: String,
 }
@@ -64,7 +73,8 @@ impl Http {
 
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
         let is_head = request.method() == Method::HEAD;
-        let response = self.answer(request).await;
+        let form = Form::of(request.headers());
+        let response = problem::shown(self.answer(request).await, form);
         if is_head { answer::without_body(response) } else { response }
     }
 
@@ -79,38 +89,61 @@ impl Http {
         response
     }
 
-    async fn answer_to(&self, parts: Parts, body: &mut Incoming) -> Response<Body> {
+    async fn answer_to(&self, mut parts: Parts, body: &mut Incoming) -> Response<Body> {
         if let Some(status) = target::beyond_limits(&parts) {
-            return empty(status);
+            return answer::bare(status, "a request line has at most 8 KiB, a head 32 KiB in 100 fields");
         }
         let Ok((host, spelled)) = site::host(&parts) else {
             return refuse(&Error::invalid("Host", "one host name or address"));
         };
         let target = match Target::of(&parts.uri) {
             Ok(target) => target,
-            Err(Malformed::Path(PathError::TooLong)) => return empty(StatusCode::URI_TOO_LONG),
+            Err(Malformed::Path(PathError::TooLong)) => {
+                return answer::bare(StatusCode::URI_TOO_LONG, TOO_LONG);
+            }
             Err(Malformed::Path(problem)) => return refuse(&Error::invalid("path", problem)),
             Err(Malformed::Encoding(problem)) => return refuse(&Error::invalid("path", problem)),
         };
-        if let Some(location) = target.elsewhere(parts.uri.query()) {
-            return answer::redirect(&location);
-        }
-        if let Some(rest) = target.path().strip_prefix("/_/") {
-            let rest = rest.to_owned();
-            return self.special(&rest, &parts, body, &host, &spelled).await;
-        }
+        let known = match self.service.host(&host).await {
+            Ok(known) => known,
+            Err(error) => return refuse(&error),
+        };
+        let route = target.path().strip_prefix("/_/").map(str::to_owned);
+        let visit = Visit::of(&mut parts, route.as_deref(), &known);
+        let mut response = if let Some(response) = visit.preflight() {
+            response
+        } else if let Some(location) = target.elsewhere(parts.uri.query()) {
+            answer::redirect(&location)
+        } else if visit.is_elsewhere() {
+            refuse(&Error::NotFound("page"))
+        } else if let Some(route) = route {
+            self.special(&route, &parts, body, &host, &spelled).await
+        } else {
+            self.files(parts, target, body, &known, spelled).await
+        };
+        visit.finish(&mut response);
+        response
+    }
+
+    /// What is a file, or was or is to be one.
+    async fn files(
+        &self,
+        parts: Parts,
+        target: Target,
+        body: &mut Incoming,
+        known: &AtHost,
+        host: String,
+    ) -> Response<Body> {
         let (caller, stale) = match caller::of_http(&self.service, &parts).await {
             Ok(found) => found,
             Err(error) => return refuse(&error),
         };
-        let mut response = match self.service.site(&caller, &host).await {
-            Ok(tenant) => {
+        let mut response = match known.site(&caller) {
+            Ok(Site { tenant, settings }) => {
                 let caller = caller.at(tenant);
-                self.ask(Asked { parts, target, caller, tenant, host: spelled }, body).await
+                self.ask(Asked { parts, target, caller, tenant, settings, host }, body).await
             }
-            // A host without a tenant shows nothing, not even what nothing looks like elsewhere.
-            Err(Error::NotFound(_)) => empty(StatusCode::NOT_FOUND),
-            Err(error) => refuse(&error),
+            Err(error) => answer::no_site(&error),
         };
         if stale {
             answer::forget_cookie(&mut response);
@@ -138,7 +171,7 @@ impl Http {
         route: &str,
         parts: &Parts,
         body: &mut Incoming,
-        host: &cacheroach_model::Host,
+        host: &Host,
         spelled: &str,
     ) -> Response<Body> {
         let secure = self.assume_secure;

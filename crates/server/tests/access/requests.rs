@@ -171,7 +171,8 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
         "Tenants/Get" => server.tenants(token).get(tenant::GetRequest { id: tenant }).await.map(done),
         "Tenants/List" => server.tenants(token).list(()).await.map(done),
         "VHosts/Ensure" => {
-            let vhost = vhost::VHost { vhost: format!("new.{}", side.host), tenant_id: tenant };
+            let host = format!("new.{}", side.host);
+            let vhost = vhost::VHost { vhost: host, tenant_id: tenant, ..Default::default() };
             let request = vhost::EnsureRequest { vhost: Some(vhost), delete: false };
             server.vhosts(token).ensure(request).await.map(done)
         }

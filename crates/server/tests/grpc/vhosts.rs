@@ -8,7 +8,7 @@ use crate::support::Server;
 use crate::{code, parts};
 
 async fn ensure(server: &Server, host: &str, tenant: TenantId, delete: bool) -> Code {
-    let vhost = VHost { vhost: host.into(), tenant_id: Some(tenant.into()) };
+    let vhost = VHost { vhost: host.into(), tenant_id: Some(tenant.into()), ..Default::default() };
     let request = EnsureRequest { vhost: Some(vhost), delete };
     code(&server.vhosts(&server.super_token()).ensure(request).await)
 }
@@ -66,10 +66,11 @@ async fn what_is_no_host_is_refused() {
     }
     for vhost in [
         None,
-        Some(VHost { vhost: "a.example".into(), tenant_id: None }),
+        Some(VHost { vhost: "a.example".into(), ..Default::default() }),
         Some(VHost {
             vhost: "a.example".into(),
             tenant_id: Some(cacheroach_api::tenant::Id { data: vec![1; 15] }),
+            ..Default::default()
         }),
     ] {
         let request = EnsureRequest { vhost, delete: false };

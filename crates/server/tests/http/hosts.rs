@@ -81,8 +81,8 @@ async fn a_host_that_is_not_named_falls_to_the_star_and_without_that_shows_nothi
     let site = site().await;
     let other = site.server.http("GET", "/", &[("host", "unknown.example")], "").await;
     assert!(other.text().contains("Hello World!"), "the scratchpad");
-    let any =
-        vhost::VHost { vhost: "*".into(), tenant_id: Some(cacheroach_model::TenantId::SCRATCHPAD.into()) };
+    let scratchpad = Some(cacheroach_model::TenantId::SCRATCHPAD.into());
+    let any = vhost::VHost { vhost: "*".into(), tenant_id: scratchpad, ..Default::default() };
     let request = vhost::EnsureRequest { vhost: Some(any), delete: true };
     site.server.vhosts(&site.server.super_token()).ensure(request).await.unwrap();
     for target in ["/", "/index.html", "/who", "/none", "/who/"] {

@@ -166,6 +166,11 @@ macro_rules! clients {
     )* };
 }
 
+/// Of a tenant, with nothing else set.
+pub(crate) fn vhost_of(tenant: TenantId) -> vhost::VHost {
+    vhost::VHost { tenant_id: Some(tenant.into()), ..Default::default() }
+}
+
 impl Server {
     /// With default settings.
     pub(crate) async fn start() -> Self {
@@ -300,7 +305,11 @@ impl Server {
 
     /// Shows a tenant at a host.
     pub(crate) async fn vhost(&self, host: &str, tenant: TenantId) {
-        let vhost = vhost::VHost { vhost: host.into(), tenant_id: Some(tenant.into()) };
+        self.ensure_vhost(vhost::VHost { vhost: host.into(), ..vhost_of(tenant) }).await;
+    }
+
+    /// Shows a tenant at a host, with settings.
+    pub(crate) async fn ensure_vhost(&self, vhost: vhost::VHost) {
         let request = vhost::EnsureRequest { vhost: Some(vhost), delete: false };
         self.vhosts(&self.super_token()).ensure(request).await.unwrap();
     }
@@ -418,6 +427,13 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// All headers but the one that tells the time.
+    pub(crate) fn undated(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove("date");
+        headers
     }
 
     pub(crate) fn text(&self) -> &str {

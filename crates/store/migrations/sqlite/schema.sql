@@ -171,7 +171,7 @@ CREATE TABLE versions (
 CREATE TABLE vhosts (
     host TEXT NOT NULL PRIMARY KEY CHECK (host <> ''),
     tenant BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+, login INTEGER NOT NULL DEFAULT 0, cors TEXT NOT NULL DEFAULT '', spa INTEGER NOT NULL DEFAULT 0, index_name TEXT NOT NULL DEFAULT '', error_page TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX leases_of_chunk ON leases (tenant, chunk);
 

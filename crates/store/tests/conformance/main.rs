@@ -86,6 +86,7 @@ const CASES: &[Case] = cases! {
     }
     vhosts {
         a_host_is_mapped_mapped_anew_and_let_go,
+        a_host_keeps_its_settings_and_a_mapping_anew_resets_them,
         a_host_needs_its_tenant,
     }
     files {

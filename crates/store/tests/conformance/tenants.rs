@@ -27,7 +27,7 @@ pub(crate) async fn a_tenant_takes_all_that_is_its_own_with_it(subject: &Subject
     for tenant in [gone, other] {
         subject.put(tenant, "/a", b"a").await;
         let host = Host::parse(&tenant.to_string()).unwrap();
-        metadata.ensure_vhost(&Vhost { host, tenant }).await.unwrap();
+        metadata.ensure_vhost(&Vhost::new(host, tenant)).await.unwrap();
     }
     assert!(matches!(metadata.delete_tenant(gone, 2).await, Err(Error::Skew)));
     metadata.delete_tenant(gone, 1).await.unwrap();
