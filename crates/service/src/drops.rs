@@ -10,7 +10,8 @@ use cacheroach_api::convert::timestamp;
 use cacheroach_api::file::{CreateDropLinkRequest, CreateDropLinkResponse};
 use cacheroach_api::method::{contents, files};
 use cacheroach_auth::{DropLink, Want};
-use cacheroach_model::{Capabilities, Goal, LinkId, LinkKind, Path, Timestamp};
+use cacheroach_model::{Capabilities, Goal, LinkId, LinkKind, Path, TenantId, Timestamp};
+use cacheroach_store::files::Browsing;
 use cacheroach_store::links::KeptLink;
 
 use crate::content::{Writer, Written};
@@ -23,6 +24,9 @@ use crate::{Caller, Error, Result, Service};
 /// Where a drop link says nothing else. Nothing said must not mean everything.
 const DEFAULT_SIZE: u64 = 100 << 20;
 const DEFAULT_FILES: u64 = 100;
+
+/// What a directory is shown by where it has it.
+const INDEX: &str = "index.html";
 
 /// How many types may be named.
 const MAX_TYPES: usize = 32;
@@ -244,8 +248,8 @@ impl Service {
     /// Begins with one file of a drop link, under a name of the client's.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is no name of a file; [`Error::MediaType`] for a type that is not taken;
-    /// [`Error::Taken`] for a name that is there; [`Error::Denied`] when there were as many files as may come.
+    /// [`Error::Invalid`] for what is no name of a file, or is one that stands for a directory; [`Error::MediaType`] for a
+    /// type that is not taken; [`Error::Taken`] for a name that is there, of a file or a directory; [`Error::Denied`] when there were as many files as may come.
     pub async fn begin_arrival(&self, inlet: &Inlet, name: &str, content_type: &str) -> Result<Arrival> {
         if name.is_empty() {
             return Err(Error::invalid("name", "which file"));
@@ -261,6 +265,7 @@ impl Service {
         canonical_file(tenant.as_ref(), &mut path, 0)?;
         let (_, path) = place(tenant.as_ref(), &path)?;
         self.dropper_may_write(&link, Goal::File(path.clone())).await?;
+        self.must_hide_nothing(link.tenant, &path).await?;
         if !self.store.metadata.use_link(link.id).await? {
             return Err(Error::denied("no more files are taken by this link"));
         }
@@ -284,7 +289,7 @@ impl Service {
         }
     }
 
-    /// Makes what has come a file, if that may still be: the link may have been taken back while it came.
+    /// Makes what has come a file, if that may still be: the link may have ended or been taken back while it came.
     ///
     /// # Errors
     /// As [`Service::begin_arrival`]; nothing is visible then.
@@ -305,9 +310,27 @@ impl Service {
     }
 
     async fn may_finish(&self, arrival: &Arrival) -> Result<()> {
-        let row = self.store.metadata.find_link(arrival.link.id).await?;
+        let link = &arrival.link;
+        if link.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(Error::Unauthenticated("this link is over".into()));
+        }
+        self.must_be_young(link.issued_at)?;
+        let row = self.store.metadata.find_link(link.id).await?;
         must_be_there(row.as_ref(), true, &cacheroach_model::Networks::default(), None)?;
-        self.dropper_may_write(&arrival.link, Goal::File(arrival.path.clone())).await
+        self.dropper_may_write(link, Goal::File(arrival.path.clone())).await
+    }
+
+    /// A browser is shown a file in the place of the directory of its name, and a page in the place of the directory it is
+    /// in. So neither may come by a link: it would write over what is there as far as anybody can see.
+    async fn must_hide_nothing(&self, tenant: TenantId, path: &Path) -> Result<()> {
+        if path.name() == INDEX {
+            return Err(Error::invalid("name", "index.html is shown in the place of the directory"));
+        }
+        let below = Browsing { tenant, dir: path.clone(), after: None, past: None, limit: 1 };
+        match self.store.metadata.browse(&below).await?.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Taken("the name")),
+        }
     }
 
     async fn dropper_may_write(&self, link: &DropLink, goal: Goal) -> Result<()> {

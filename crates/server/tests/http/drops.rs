@@ -1,7 +1,11 @@
 //! Drop links: who may make one, what it is good for, and its limits.
 
+use std::time::Duration;
+
 use cacheroach_api::{file, token};
 use cacheroach_model::Capabilities;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::Code;
 
 use crate::site::{READ, Site, WRITE, noise, sha256};
@@ -235,7 +239,7 @@ async fn a63_a_body_that_is_cut_off_is_no_file_and_its_place_is_free_again() {
         site.server.cut_off(request.as_bytes()).await;
     }
     // The place is given back once the server has seen that the client is gone.
-    let patience = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+    let patience = tokio::time::timeout(Duration::from_secs(20), async {
         while put(&site, &link, "whole", b"x").await.status != 201 {
             tokio::task::yield_now().await;
         }
@@ -290,6 +294,82 @@ async fn p10_a_drop_link_that_was_taken_back_or_is_over_takes_nothing() {
         assert_eq!(site.server.http(method, &at(&link, "c"), &[], "x").await.status, 401, "{method}");
     }
     assert_eq!(site.paths().await, ["/in/a"]);
+}
+
+/// A PUT of four bytes of which two have come, and of which the server knows.
+async fn half_of_a_put(site: &Site, link: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(site.server.addr()).await.unwrap();
+    let head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n";
+    stream.write_all(format!("PUT {} {head}ab", at(link, "late")).as_bytes()).await.unwrap();
+    let request =
+        file::ListLinksRequest { tenant: Some(site.tenant.into()), path: "/".into(), ..Default::default() };
+    let begun = async {
+        let uses = async || {
+            let request = request.clone();
+            let ruler = site.server.super_token();
+            let found = site.server.files(&ruler).list_links(request).await.unwrap().into_inner().links;
+            found.iter().map(|link| link.uses).sum::<i64>()
+        };
+        while uses().await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), begun).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn p10_what_still_comes_when_a_drop_link_ends_is_no_file() {
+    for end in ["of its time", "of the operator's", "taken back", "of the grant"] {
+        let server = if end == "of the operator's" {
+            Server::start_with_link_limit(HOUR).await
+        } else {
+            Server::start().await
+        };
+        let site = Site::on(server).await;
+        let grant = site.server.issue(&on_tenant(site.owner, WRITE, site.tenant, "/in/*")).await;
+        let seconds = if end == "of its time" { 3_600 } else { 0 };
+        let request = file::CreateDropLinkRequest {
+            tenant: Some(site.tenant.into()),
+            path: "/in/".into(),
+            valid_for: Some(prost_types::Duration { seconds, nanos: 0 }),
+            ..Default::default()
+        };
+        let link = site.server.files(&grant).create_drop_link(request).await.unwrap().into_inner().put_uri;
+        let mut stream = half_of_a_put(&site, &link).await;
+        match end {
+            "taken back" => {
+                let kind = Some(file::revoke_link_request::Kind::Url(link));
+                let request = file::RevokeLinkRequest { kind };
+                site.server.files(&site.token).revoke_link(request).await.unwrap();
+            }
+            "of the grant" => {
+                site.log_out(&grant).await;
+                site.log_out(&site.token).await;
+            }
+            _ => site.server.advance(HOUR),
+        }
+        stream.write_all(b"cd").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{end}: {answer}");
+        assert_eq!(site.paths().await, [""; 0], "{end}");
+    }
+}
+
+#[tokio::test]
+async fn no_file_of_a_drop_link_is_shown_in_the_place_of_a_directory() {
+    let site = Site::new().await;
+    site.put("/in/reports/a", "mine").await;
+    let link = plain(&site).await;
+    assert_eq!(put(&site, &link, "index.html", b"evil").await.status, 400);
+    assert_eq!(put(&site, &link, "reports", b"evil").await.status, 409);
+    assert_eq!(put(&site, &link, "report", b"fine").await.status, 201);
+    for path in ["/in/", "/in/reports/"] {
+        let listing = site.get(path).await;
+        assert_eq!((listing.status.as_u16(), listing.text().contains("report")), (200, true), "{path}");
+    }
+    assert_eq!(site.paths().await, ["/in/report", "/in/reports/a"]);
 }
 
 #[tokio::test]
