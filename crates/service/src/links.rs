@@ -331,18 +331,30 @@ impl Ask for files::ListLinks {
         if !rules && principal.is_none() {
             return Ok(ListLinksResponse::default());
         }
-        let listing = LinkListing {
+        let mut listing = LinkListing {
             tenant,
             exactly: (!request.path.ends_with('/')).then(|| at.clone()),
             below: Some(at),
             principal: principal.filter(|_| !rules),
             after,
-            limit,
+            limit: PAGE + 1,
         };
-        let found = service.store.metadata.list_links(&listing).await?;
-        let last = found.last().filter(|_| found.len() == limit);
+        // A page ends where something is shown: a cursor names its place, and must not tell of what is not.
+        let mut visible = Vec::new();
+        loop {
+            let found = service.store.metadata.list_links(&listing).await?;
+            let is_all = found.len() < listing.limit;
+            listing.after = found.last().map(|last| (last.place(), last.id));
+            visible.extend(found.into_iter().filter(|link| rules || is_theirs(caller, link)));
+            if is_all || visible.len() > limit {
+                break;
+            }
+        }
+        let is_more = visible.len() > limit;
+        visible.truncate(limit);
+        let last = visible.last().filter(|_| is_more);
         let cursor = last.map(|last| service.seal_link_cursor(sealed, last)).unwrap_or_default();
-        let links = found.iter().filter(|link| rules || is_theirs(caller, link)).map(shown).collect();
+        let links = visible.iter().map(shown).collect();
         Ok(ListLinksResponse { links, cursor })
     }
 }

@@ -200,6 +200,30 @@ async fn p08_only_the_signer_and_who_rules_the_tenant_know_of_a_link() {
 }
 
 #[tokio::test]
+async fn a31_a_page_of_links_leaves_no_trace_of_what_it_does_not_show() {
+    let site = site().await;
+    let signer = site.server.principal().await;
+    let wide = site.server.issue(&on_tenant(signer, READ | WRITE, site.tenant, "/*")).await;
+    let narrow = site.server.issue(&on_tenant(signer, READ, site.tenant, "/dir/*")).await;
+    let ask = async |cursor: String| {
+        let (tenant, path) = (Some(site.tenant.into()), "/dir/".into());
+        let request = file::ListLinksRequest { tenant, path, cursor, page_size: 1 };
+        let page = site.server.files(&narrow).list_links(request).await.unwrap().into_inner();
+        (page.links.into_iter().map(|link| link.path).collect::<Vec<_>>(), page.cursor)
+    };
+    // One may not be shown who can't write there.
+    for secret in ["/dir/Z/", "/dir/aa/", "/dir/c/"] {
+        drop_link(&site, &wide, secret).await;
+    }
+    assert_eq!(ask(String::new()).await, (Vec::new(), String::new()), "not even that there is more");
+    sign(&site, &wide, "/dir/a", true).await;
+    sign(&site, &wide, "/dir/b", true).await;
+    let (first, cursor) = ask(String::new()).await;
+    assert_eq!(first, ["/dir/a"]);
+    assert_eq!(ask(cursor).await, (vec!["/dir/b".to_owned()], String::new()));
+}
+
+#[tokio::test]
 async fn a_link_is_listed_with_all_that_bounds_it_and_its_uses() {
     let site = site().await;
     let request = file::RetrievalRequest {
