@@ -31,13 +31,13 @@ impl Credential {
     /// Two `Authorization` headers.
     pub(crate) fn of(parts: &Parts) -> Result<Self> {
         let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let first = headers.next().and_then(|value| value.to_str().ok());
+        // What is no text is a token all the same, and will not verify.
+        let first = headers.next().map(|value| String::from_utf8_lossy(value.as_bytes()));
         if headers.next().is_some() {
             return Err(Error::Unauthenticated("two authorization headers".into()));
         }
-        if let Some(token) =
-            first.and_then(|value| value.strip_prefix("Bearer ")).filter(|token| !token.is_empty())
-        {
+        let token = first.as_deref().and_then(|value| value.strip_prefix("Bearer "));
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
             return Ok(Credential::Presented(token.to_owned()));
         }
         if let Some(token) = query(parts, "access_token").filter(|token| !token.is_empty()) {
@@ -62,8 +62,12 @@ pub(crate) fn of_form(text: &str, name: &str) -> Option<String> {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    // The cookies of others stand in the same header, and need not be text.
+    let values =
+        headers.get_all(header::COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values: Vec<_> = values.collect();
+    let pairs = values.iter().flat_map(|value| value.split(';'));
+    let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
     let pairs: Vec<_> = pairs.filter(|(_, value)| !value.is_empty()).collect();
     let named = |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted);
     named(HOST_COOKIE).or_else(|| named(COOKIE)).map(|(_, value)| (*value).to_owned())
@@ -111,11 +115,11 @@ pub(crate) fn is_cross_site_write(parts: &Parts) -> bool {
 /// A token that does not verify; two headers.
 pub(crate) async fn of_grpc(service: &Service, metadata: &HeaderMap) -> Result<Caller> {
     let mut values = metadata.get_all(header::AUTHORIZATION).iter();
-    let first = values.next().and_then(|value| value.to_str().ok());
+    let first = values.next().map(|value| String::from_utf8_lossy(value.as_bytes()));
     if values.next().is_some() {
         return Err(Error::Unauthenticated("two authorization values".into()));
     }
-    let token = first.and_then(|value| match value.split_at_checked(7) {
+    let token = first.as_deref().and_then(|value| match value.split_at_checked(7) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => Some(token.trim()),
         _ => None,
     });

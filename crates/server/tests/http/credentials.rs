@@ -90,8 +90,19 @@ async fn a15_a_token_that_does_not_verify_is_not_silently_nobody() {
         }
     }
     let cookie = format!("authorization={header}");
-    let answer = get(&site, "/c/f", &[("authorization", "Bearer x"), ("cookie", &cookie)]).await;
-    assert_eq!(answer.status, 401, "no other source is tried");
+    for no_token in ["Bearer x", "Bearer \u{fc}"] {
+        let answer = get(&site, "/c/f", &[("authorization", no_token), ("cookie", &cookie)]).await;
+        assert_eq!(answer.status, 401, "no other source is tried");
+    }
+    assert_eq!(get(&site, "/public", &[("authorization", "Bearer \u{fc}")]).await.status, 401);
+}
+
+/// Whoever sets a cookie for all hosts of a domain must not log others out by it.
+#[tokio::test]
+async fn a75_a_cookie_that_is_no_text_hides_no_other() {
+    let (site, [_, _, token]) = site().await;
+    let cookies = format!("theme=\u{fc}; authorization={token}");
+    assert_eq!(get(&site, "/c/f", &[("cookie", &cookies)]).await.status, 200);
 }
 
 #[tokio::test]
