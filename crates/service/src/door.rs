@@ -100,6 +100,14 @@ impl Service {
         let caller = self.renewed(caller).await?;
         caller.authority().may_call::<M>().map_err(|refusal| refuse(&caller, refusal, None))
     }
+
+    /// For requests that come slowly: whether the caller could still say what it said.
+    ///
+    /// # Errors
+    /// As [`Service::call`].
+    pub async fn must_still_say<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<()> {
+        enter::<M>(&self.renewed(caller).await?, &mut request, M::canonical)
+    }
 }
 
 /// The order matters: whoever may not call at all learns nothing of what a request must look like.

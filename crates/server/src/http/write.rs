@@ -38,11 +38,16 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -
         return Ok(answer::precondition_failed());
     };
     let request = WriteRequest { expected_version, ..request };
-    let mut writer = match service.call::<contents::Write>(&asked.caller, request).await {
+    let mut writer = match service.call::<contents::Write>(&asked.caller, request.clone()).await {
         Err(Error::Conflict(_)) => return Ok(answer::precondition_failed()),
         writer => writer?,
     };
-    if let Err(error) = receive(&mut writer, &asked.parts, body).await {
+    let mut came = receive(&mut writer, &asked.parts, body).await;
+    if came.is_ok() {
+        // A session may end while a body comes, and whoever sends it decides how long that takes.
+        came = service.must_still_say::<contents::Write>(&asked.caller, request).await;
+    }
+    if let Err(error) = came {
         writer.abandon().await;
         return Err(error);
     }

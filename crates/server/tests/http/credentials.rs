@@ -1,9 +1,11 @@
 //! Which credentials count, and what becomes of those that don't.
 
 use cacheroach_model::Capabilities;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::site::{READ, Site, WRITE};
-use crate::support::{Answer, on_principal};
+use crate::site::{READ, Site, WRITE, head};
+use crate::support::{Answer, HOUR, on_principal, on_tenant};
 
 /// A site with three files, each for one principal, and the tokens of these; `/public` is for everybody.
 async fn site() -> (Site, [String; 3]) {
@@ -262,4 +264,30 @@ async fn what_a_known_caller_gets_is_kept_by_no_shared_cache() {
     assert!(answer.header("cache-control").contains("private"), "{answer:?}");
     let vary = answer.header("vary").to_lowercase();
     assert!(vary.contains("authorization") && vary.contains("cookie"), "{vary}");
+}
+
+#[tokio::test]
+async fn a37_a_put_ends_with_the_session() {
+    let site = Site::new().await;
+    for (case, path) in ["log-out", "expiry"].into_iter().zip(["/in/a", "/in/b"]) {
+        let writer = on_tenant(site.owner, WRITE, site.tenant, "/in/*").living(HOUR);
+        let writer = site.server.issue(&writer).await;
+        let mut stream = TcpStream::connect(site.server.addr()).await.unwrap();
+        let more = "Expect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n";
+        stream.write_all((head(&writer, "PUT", path) + more).as_bytes()).await.unwrap();
+        // The server asks for the body once it has let the caller in.
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(b"a").await.unwrap();
+        match case {
+            "log-out" => site.log_out(&writer).await,
+            _ => site.server.advance(HOUR),
+        }
+        stream.write_all(b"b").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{case}: {answer}");
+        assert_eq!(site.paths().await, [""; 0], "{case}");
+    }
 }
