@@ -193,7 +193,7 @@ mod tests {
         };
         for page in [login, provision.html()] {
             assert!(!page.contains("<script"), "{page}");
-            assert!(!page.contains("\">&lt;script") || page.contains("&quot;&gt;&lt;script"), "{page}");
+            assert!(page.contains("&quot;&gt;&lt;script") && !page.contains("\"&gt;&lt;script"), "{page}");
         }
     }
 }

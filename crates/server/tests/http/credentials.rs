@@ -181,7 +181,7 @@ async fn a29_a_session_uses_the_grants_of_its_principal_until_they_are_revoked()
     let bearer = format!("Bearer {}", site.server.issue(&own).await);
     let read = || async { get(&site, "/h/f", &[("authorization", &bearer)]).await.status.as_u16() };
     assert_eq!(read().await, 404);
-    let grant = crate::support::on_tenant(principal, READ, site.tenant, "/h/*");
+    let grant = on_tenant(principal, READ, site.tenant, "/h/*");
     let grant = site.server.issue(&grant).await;
     assert_eq!(read().await, 200);
     site.log_out(&grant).await;
