@@ -17,6 +17,7 @@ use cacheroach_model::{Capabilities, Expected, Goal, Metadata, Path, TenantId};
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 pub use address::{Network, NetworkError};
@@ -116,10 +117,11 @@ impl AskStream for uploads::FetchProgress {
         let (reach, mut reached) = watch::channel(Reached::default());
         reached.mark_changed();
         let service = Arc::clone(service);
-        let outcome = Box::pin(async move { task.run(&service, reach).await });
+        let outcome = Running(tokio::spawn(async move { task.run(&service, reach).await }));
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The work is done while the stream is read, and ends with it.
+        // The work ends with the stream, but does not wait for somebody to read it: who does not would hold a place
+        // beyond all limits of time.
         let start = Some((outcome, reached, pace));
         Ok(Box::pin(futures::stream::try_unfold(start, |state| async move {
             let Some((mut outcome, mut reached, mut pace)) = state else { return Ok(None) };
@@ -133,13 +135,22 @@ impl AskStream for uploads::FetchProgress {
             };
             let ended = tokio::select! {
                 biased;
-                ended = &mut outcome => ended,
+                ended = &mut outcome.0 => ended.map_err(Error::internal)?,
                 now = changed => return Ok(Some((now.message(), Some((outcome, reached, pace))))),
             };
             let last = *reached.borrow();
             let last = FetchProgress { response: Some(ended?), ..last.message() };
             Ok::<_, Error>(Some((last, None)))
         })))
+    }
+}
+
+/// A fetch that is given up with whoever waits for it.
+struct Running(JoinHandle<Result<FetchResponse>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cacheroach_api::upload::FetchRequest;
 use cacheroach_model::Capabilities;
 use cacheroach_service::FetchSettings;
+use prost::Message as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tonic::Code;
@@ -263,4 +264,41 @@ async fn a56_a_fetch_of_the_servers_own_fetch_ends() {
     let answer = site.fetch(request).await.unwrap();
     assert_eq!(answer.remote_http_code, 202);
     assert!(site.list().await.iter().all(|(path, ..)| path != "/file"));
+}
+
+/// A caller of the progress that takes none of it, however long it stays.
+#[tokio::test]
+async fn a56_a_caller_who_does_not_listen_holds_no_place() {
+    let site = Site::with(FetchSettings { per_session: 1, ..loopback() }).await;
+    let remote = Remote::saying(whole("200 OK", "", b"x")).await;
+    let socket = tokio::net::TcpStream::connect(site.server.addr()).await.unwrap();
+    let (mut client, connection) =
+        h2::client::Builder::new().initial_window_size(0).handshake::<_, bytes::Bytes>(socket).await.unwrap();
+    tokio::spawn(connection);
+    let message = site.request(&remote.url("/")).encode_to_vec();
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    framed.extend_from_slice(&message);
+    let request =
+        http::Request::post(format!("{}/cacheroach.upload.Uploads/FetchProgress", site.server.url()))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("authorization", format!("Bearer {}", site.token))
+            .body(())
+            .unwrap();
+    let (answer, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(framed.into(), true).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let again = async {
+        while site
+            .fetch(FetchRequest { path: "/other".into(), ..site.request(&remote.url("/")) })
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(super::PATIENCE, again).await.expect("room for another");
+    drop(answer);
 }
