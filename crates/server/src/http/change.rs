@@ -17,7 +17,7 @@ use serde_json::json;
 use super::answer::{self, set};
 use super::target::Target;
 use super::write::{expected, set_version};
-use super::{Asked, files};
+use super::{Asked, conditions, files};
 use crate::body::Body;
 use crate::patience::IDLE;
 use crate::site;
@@ -66,6 +66,10 @@ fn destination(asked: &Asked) -> Result<String> {
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(wrong("one path, or one URL of this host"));
     };
+    // To others `//host/path` is a URL of that host.
+    if value.as_bytes().starts_with(b"//") {
+        return Err(wrong("a path with one slash before it, or a URL of this host"));
+    }
     let uri: Uri = value
         .to_str()
         .ok()
@@ -77,15 +81,22 @@ fn destination(asked: &Asked) -> Result<String> {
             return Err(wrong("of the host that was asked"));
         }
     }
+    if uri.query().is_some() {
+        return Err(wrong("without a query: a question mark in a name is percent-encoded"));
+    }
     let target = Target::of(&uri).map_err(|_| wrong("a percent-encoded absolute path"))?;
-    if target.path().starts_with("/_/") {
+    if target.path() == "/_" || target.path().starts_with("/_/") {
         return Err(wrong("not below /_/"));
     }
     Ok(target.path().to_owned())
 }
 
-/// `Overwrite: F` (RFC 4918, 10.6): only if nothing is there. Else as the header for an expected version says.
+/// `Overwrite: F` (RFC 4918, 10.6): only if nothing is there. Else as the header for an expected version says. Conditions
+/// are not passed over in silence: to some they are about where from, to others about where to.
 fn overwrite(headers: &HeaderMap) -> Result<i64> {
+    if let Some(name) = conditions::named_of_write(headers) {
+        return Err(Error::invalid(name.as_str(), "not here: Overwrite or x-cacheroach-expected-version"));
+    }
     match headers.get("overwrite").map(::http::HeaderValue::as_bytes) {
         Some(b"F" | b"f") => Ok(-1),
         Some(b"T" | b"t") | None => super::write::said_version(headers),

@@ -61,7 +61,12 @@ pub(crate) fn check(headers: &HeaderMap, method_is_read: bool, current: Option<&
 
 /// Whether there are conditions that a write has to look at.
 pub(crate) fn of_write(headers: &HeaderMap) -> bool {
-    [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+    named_of_write(headers).is_some()
+}
+
+/// Which condition there is that a write has to look at.
+pub(crate) fn named_of_write(headers: &HeaderMap) -> Option<HeaderName> {
+    [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].into_iter().find(|name| headers.contains_key(name))
 }
 
 /// Whether the one condition is that there is nothing.

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, HOUR, Server, on_tenant};
 
+const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
 struct Site {
     server: Server,
     tenant: TenantId,
@@ -176,6 +178,13 @@ async fn changes_that_make_no_sense_are_refused_by_name() {
         ("COPY", "/a", vec![("destination", "b")], "", "Destination"),
         ("COPY", "/a", vec![("destination", "http://evil.example/b")], "", "Destination"),
         ("COPY", "/a", vec![("destination", "/%00")], "", "Destination"),
+        ("COPY", "/a", vec![("destination", "//evil.example/b")], "", "Destination"),
+        ("COPY", "/a", vec![("destination", "/b?version=1")], "", "Destination"),
+        ("COPY", "/a", vec![("destination", "/_")], "", "Destination"),
+        ("COPY", "/a", vec![("destination", "/b"), ("if-match", "\"x\"")], "", "if-match"),
+        ("COPY", "/a", vec![("destination", "/b"), ("if-none-match", "*")], "", "if-none-match"),
+        ("MOVE", "/a", vec![("destination", "/b"), ("if-match", "\"x\"")], "", "if-match"),
+        ("MOVE", "/a", vec![("destination", "/b"), ("if-unmodified-since", OLD)], "", "if-unmodified-since"),
         ("COPY", "/a", vec![("destination", "/_/v0/x")], "", "Destination"),
         ("COPY", "/a", vec![("destination", "/b"), ("destination", "/c")], "", "Destination"),
         ("MOVE", "/a", vec![("destination", "/a")], "", "to"),
@@ -197,8 +206,11 @@ async fn changes_that_make_no_sense_are_refused_by_name() {
     assert_eq!(site.status("PATCH", "/none", &[], "{}").await, 404);
     let many: Vec<_> = (0..65).map(|at| format!("x-cacheroach-meta-{at}")).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), "v")).collect();
-    assert_eq!(site.status("PUT", "/b", &many, "x").await, 400);
-    assert_eq!(site.status("GET", "/b", &[], "").await, 404, "nothing is left behind");
+    assert_eq!(site.status("PUT", "/b", &many, "x").await, 413);
+    let large = "v".repeat(8 * 1024);
+    assert_eq!(site.status("PUT", "/b", &[("x-cacheroach-meta-k", &large)], "x").await, 413);
+    assert_eq!(site.status("PUT", "/b", &[("x-cacheroach-meta-k", &large[1..])], "x").await, 202);
+    assert_eq!(site.ask("GET", "/b", &[], "").await.header("x-cacheroach-meta-k"), &large[1..]);
 }
 
 #[tokio::test]
