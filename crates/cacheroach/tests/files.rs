@@ -163,6 +163,9 @@ mod places {
         home.ok(&["file", "rm", "--recursive", "/a"]);
         assert_eq!(names(&home, &[]), ["/ab"]);
         home.fails(&["file", "rm", "-r", "--if-version", "1", "/ab"]);
+        let unnamed = home.fails(&["file", "rm", "-r", ""]);
+        assert!(unnamed.contains("no name"), "p8: an empty variable is not the whole tenant: {unnamed}");
+        assert_eq!(names(&home, &[]), ["/ab"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use cacheroach_api::method::{contents, files};
 use cacheroach_api::rule::Ruled;
 use cacheroach_api::{content, tenant, text};
 use cacheroach_auth::Want;
-use cacheroach_model::{Expected, Goal, Metadata, Path, PathError, TenantId, UploadId, Version};
+use cacheroach_model::{
+    Expected, Goal, Metadata, MetadataError, Path, PathError, TenantId, UploadId, Version,
+};
 
 use crate::content::{Content, Opened, Target, Writer};
 use crate::door::Ask;
@@ -36,6 +38,14 @@ pub(crate) fn bad_path(field: &str, problem: PathError) -> Error {
         PathError::TooLong => Error::TooLarge(format!("{field}: {problem}")),
         problem => Error::invalid(field, problem),
     }
+}
+
+/// The pairs of a request.
+pub(crate) fn parse_metadata(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Metadata> {
+    Metadata::parse(pairs).map_err(|problem| match problem {
+        MetadataError::TooMany | MetadataError::TooLarge => Error::TooLarge(format!("meta: {problem}")),
+        MetadataError::EmptyKey => Error::invalid("meta", problem),
+    })
 }
 
 pub(crate) fn parse_version(version: i64) -> Result<Option<Version>> {
@@ -68,6 +78,10 @@ impl Ask for files::Delete {
 
     fn canonical(request: &mut DeleteRequest) -> Result<Option<Want>> {
         if request.recursive {
+            // A field that was left out is not the top of all.
+            if request.path.is_empty() {
+                return Err(Error::invalid("path", "of a directory, which has a name"));
+            }
             request.path.push('/');
         }
         canonical_listing(request.tenant.as_ref(), "path", &mut request.path)
@@ -120,7 +134,7 @@ impl Ask for contents::Write {
 
     async fn answer(service: &Service, _: &Caller, request: content::WriteRequest) -> Result<Writer> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        let metadata = Metadata::parse(request.meta).map_err(|problem| Error::invalid("meta", problem))?;
+        let metadata = parse_metadata(request.meta)?;
         let expected = expected(request.expected_version)?;
         let target = Target { tenant, path, content_type: request.content_type, metadata, expected };
         service.meets(&target).await?;

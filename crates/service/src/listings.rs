@@ -18,7 +18,7 @@ use crate::tenants::named;
 use crate::{Caller, Error, Result, Service};
 
 /// How many bytes of messages a page has at most: clients take 4 MiB.
-const PAGE_SIZE: usize = 3 << 20;
+pub(crate) const PAGE_SIZE: usize = 3 << 20;
 
 /// A page of a directory.
 pub struct Directory {

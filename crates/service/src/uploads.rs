@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::content::{Target, discard, hash, keep};
 use crate::door::Ask;
-use crate::files::{canonical_file, place};
+use crate::files::{canonical_file, parse_metadata, place};
 use crate::versions::check_type;
 use crate::{Caller, Error, Result, Service};
 
@@ -149,7 +149,7 @@ struct Said {
 impl Said {
     fn of(meta: HashMap<String, String>, content_type: String, expected_version: i64) -> Result<Self> {
         check_type(&content_type)?;
-        let metadata = Metadata::parse(meta).map_err(|problem| Error::invalid("meta", problem))?;
+        let metadata = parse_metadata(meta)?;
         Ok(Said { content_type, metadata, expected: expected(expected_version)? })
     }
 

@@ -8,13 +8,14 @@ use cacheroach_api::file::{
 use cacheroach_api::method::{contents, files};
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::Want;
-use cacheroach_model::{Expected, File, Goal, Metadata, Path, TenantId, Version};
+use cacheroach_model::{Capabilities, Expected, File, Goal, Metadata, Path, TenantId, Version};
 use cacheroach_store::Error as StoreError;
 use cacheroach_store::files::{Copy, CopyBelow};
+use prost::Message as _;
 
 use crate::door::Ask;
-use crate::files::{PAGE, bad_path, canonical_file, canonical_listing, parse_version, place};
-use crate::listings::page;
+use crate::files::{PAGE, bad_path, canonical_file, canonical_listing, parse_metadata, parse_version, place};
+use crate::listings::{PAGE_SIZE, page};
 use crate::{Caller, Error, Result, Service};
 
 /// How often a change looks again that found somebody else to be faster.
@@ -58,8 +59,17 @@ impl Ask for files::ListVersions {
         if found.is_empty() && before.is_none() {
             return Err(Error::NotFound("file"));
         }
-        let before = found.last().filter(|_| found.len() == limit).map_or(0, |last| last.file.version.0);
-        let versions = found.iter().map(|past| Meta::past(tenant, past)).collect();
+        let (mut versions, mut size) = (Vec::with_capacity(found.len()), 0);
+        for past in &found {
+            let meta = Meta::past(tenant, past);
+            size += meta.encoded_len();
+            if size > PAGE_SIZE && !versions.is_empty() {
+                break;
+            }
+            versions.push(meta);
+        }
+        let more = found.len() == limit || versions.len() < found.len();
+        let before = versions.last().filter(|_| more).map_or(0, |last| last.version);
         // The first version is the last one of every listing.
         Ok(ListVersionsResponse { versions, before: if before == 1 { 0 } else { before } })
     }
@@ -107,10 +117,10 @@ impl Ask for files::Copy {
         }))
     }
 
-    async fn answer(service: &Service, _: &Caller, request: CopyRequest) -> Result<CopyResponse> {
+    async fn answer(service: &Service, caller: &Caller, request: CopyRequest) -> Result<CopyResponse> {
         let ends = Ends::of(request.tenant.as_ref(), &request.path, &request.to)?;
         let version = parse_version(request.version)?;
-        service.transfer(ends, version, request.expected_version, false).await
+        service.transfer(caller, ends, version, request.expected_version, false).await
     }
 }
 
@@ -121,9 +131,9 @@ impl Ask for files::Move {
         canonical_ends(request.tenant.as_ref(), &mut request.path, &mut request.to)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: MoveRequest) -> Result<CopyResponse> {
+    async fn answer(service: &Service, caller: &Caller, request: MoveRequest) -> Result<CopyResponse> {
         let ends = Ends::of(request.tenant.as_ref(), &request.path, &request.to)?;
-        service.transfer(ends, None, request.expected_version, true).await
+        service.transfer(caller, ends, None, request.expected_version, true).await
     }
 }
 
@@ -134,8 +144,9 @@ impl Ask for files::Edit {
         canonical_file(request.tenant.as_ref(), &mut request.path, 0)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: EditRequest) -> Result<EditResponse> {
+    async fn answer(service: &Service, caller: &Caller, request: EditRequest) -> Result<EditResponse> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
+        let unless_same = may_read(caller, tenant, Goal::File(path.clone()));
         let asked = match expected(request.expected_version)? {
             Expected::Nothing => return Err(Error::invalid("expected_version", "a version, or 0 for any")),
             expected => expected,
@@ -148,7 +159,7 @@ impl Ask for files::Edit {
             }
             let described = Some(described(&found, &request)?);
             let expected = Expected::Version(found.version);
-            let copy = Copy { expected, described, ..in_place(tenant, path.clone()) };
+            let copy = Copy { expected, described, unless_same, ..in_place(tenant, path.clone()) };
             match service.store.metadata.copy_file(&copy).await {
                 Ok(edited) => {
                     let version = edited.ok_or(Error::NotFound("file"))?.version.0;
@@ -199,7 +210,13 @@ fn in_place(tenant: TenantId, path: Path) -> Copy {
         expected: Expected::Anything,
         described: None,
         moved: false,
+        unless_same: true,
     }
+}
+
+/// Whether a caller may know what is there, so that a repeated call need not make it anew.
+fn may_read(caller: &Caller, tenant: TenantId, goal: Goal) -> bool {
+    caller.authority().may(Capabilities::READ, &Want::Path(tenant, goal, None))
 }
 
 /// The description that an edit makes of the one there is.
@@ -209,7 +226,7 @@ fn described(found: &File, edit: &EditRequest) -> Result<(String, Metadata)> {
         pairs.remove(key);
     }
     pairs.extend(edit.meta.clone());
-    let metadata = Metadata::parse(pairs).map_err(|problem| Error::invalid("meta", problem))?;
+    let metadata = parse_metadata(pairs)?;
     let content_type = if edit.content_type.is_empty() {
         found.content_type.clone()
     } else {
@@ -271,6 +288,7 @@ impl Service {
     /// Copies or moves a file, or all below a directory page by page.
     async fn transfer(
         &self,
+        caller: &Caller,
         ends: Ends,
         version: Option<Version>,
         expected_version: i64,
@@ -280,7 +298,8 @@ impl Service {
         let expected = expected(expected_version)?;
         match from {
             Goal::File(from) => {
-                let file = Copy { tenant, from, version, to, expected, described: None, moved };
+                let unless_same = may_read(caller, tenant, Goal::File(to.clone()));
+                let file = Copy { tenant, from, version, to, expected, described: None, moved, unless_same };
                 // A deleted version can be restored, and copied then.
                 if version.is_some()
                     && self.store.metadata.find_file(tenant, &file.from, version).await?.is_none()
@@ -294,7 +313,8 @@ impl Service {
                 Err(Error::invalid("expected_version", "a directory has no versions"))
             }
             Goal::Listing(from) => {
-                let mut below = CopyBelow { tenant, from, to, after: None, limit: PAGE, moved };
+                let unless_same = may_read(caller, tenant, Goal::Listing(to.clone()));
+                let mut below = CopyBelow { tenant, from, to, after: None, limit: PAGE, moved, unless_same };
                 let mut files = 0;
                 loop {
                     let copied = self.store.metadata.copy_files(&below).await?;

@@ -49,6 +49,9 @@ pub struct Copy {
     pub described: Option<(String, Metadata)>,
     /// A move: the file it is made of is deleted, and is as old as it was.
     pub moved: bool,
+    /// Whether the current version stays if it is the same already, so that a repeated call makes no second one. Whoever
+    /// may not read it would learn by that what it is.
+    pub unless_same: bool,
 }
 
 /// Copies of all files below a path, a page of them.
@@ -66,6 +69,8 @@ pub struct CopyBelow {
     pub limit: usize,
     /// A move: the files they are made of are deleted.
     pub moved: bool,
+    /// As of a single file.
+    pub unless_same: bool,
 }
 
 /// What a page of copies came to.

@@ -10,7 +10,7 @@ use cacheroach_api::upload::{BeginRequest, CommitRequest, begin_request::Committ
 use cacheroach_model::{Capabilities, TenantId};
 use tonic::{Code, Status};
 
-use crate::support::{HOUR, Server, on_tenant};
+use crate::support::{HOUR, Server, on_principal, on_tenant};
 
 struct Site {
     server: Server,
@@ -293,7 +293,7 @@ async fn a_file_is_described_anew() {
     assert_eq!(refused(|edit| edit.content_type = "a\r\nb: c".into()).await, Code::InvalidArgument);
     assert_eq!(refused(|edit| edit.path = "/none".into()).await, Code::NotFound);
     let many = refused(|edit| edit.meta = (0..65).map(|at| (at.to_string(), String::new())).collect()).await;
-    assert_eq!(many, Code::InvalidArgument);
+    assert_eq!(many, Code::ResourceExhausted);
 }
 
 #[tokio::test]
@@ -397,4 +397,94 @@ async fn a38_a_cursor_is_good_for_its_own_kind_of_listing() {
             assert_eq!(code(files.list(moved).await), Code::InvalidArgument);
         }
     }
+}
+
+#[tokio::test]
+async fn p08_to_delete_a_directory_takes_its_name() {
+    let site = Site::new().await;
+    site.put("/a", "a").await;
+    let refused = site.delete("", true, 0).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "an empty field never means all");
+    assert_eq!(site.read("/a").await, "a");
+    site.delete("/", true, 0).await.unwrap();
+    assert!(site.paths().await.is_empty());
+}
+
+#[tokio::test]
+async fn a26_who_may_only_write_cannot_guess_what_is_there() {
+    let site = Site::new().await;
+    let tenant = Some(site.tenant.into());
+    site.put("/open/guess", "secret").await;
+    site.put("/shut/a", "secret").await;
+    let principal = site.server.principal().await;
+    let writer = site.server.issue(&on_tenant(principal, Capabilities::WRITE, site.tenant, "/shut/*")).await;
+    let edit = EditRequest {
+        tenant: tenant.clone(),
+        path: "/shut/a".into(),
+        remove_meta: vec!["none".into()],
+        ..Default::default()
+    };
+    let edited = site.server.files(&writer).edit(edit.clone()).await.unwrap().into_inner();
+    assert_eq!(edited.version, 2, "that nothing has changed would be told by the number");
+    let edited = site.server.files(&site.token).edit(edit).await.unwrap().into_inner();
+    assert_eq!(edited.version, 2, "whoever may read knows it anyway");
+
+    site.server.issue(&on_tenant(principal, Capabilities::READ, site.tenant, "/open/*")).await;
+    let delegate = site.server.issue(&on_principal(principal, Capabilities::ALL, principal)).await;
+    let copy = CopyRequest { tenant, path: "/open/guess".into(), to: "/shut/a".into(), ..Default::default() };
+    let copied = site.server.files(&delegate).copy(copy.clone()).await.unwrap().into_inner();
+    assert_eq!(copied.version, 3, "that the content is the same would be told by the number");
+    let copy = CopyRequest { path: "/open/".into(), to: "/shut/".into(), ..copy };
+    for _ in 0..2 {
+        site.server.files(&delegate).copy(copy.clone()).await.unwrap();
+    }
+    assert_eq!(site.stat("/shut/guess", 0).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a68_a_page_of_versions_fits_in_a_message() {
+    let site = Site::new().await;
+    let value = "v".repeat(8 * 1024 - 1);
+    for _ in 0..520 {
+        let request = BeginRequest {
+            tenant: Some(site.tenant.into()),
+            path: "/a".into(),
+            committed: Some(Committed::Empty(true)),
+            meta: HashMap::from([("k".to_owned(), value.clone())]),
+            ..Default::default()
+        };
+        site.server.uploads(&site.token).begin(request).await.unwrap();
+    }
+    let mut request =
+        ListVersionsRequest { tenant: Some(site.tenant.into()), path: "/a".into(), ..Default::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = site.server.files(&site.token).list_versions(request.clone()).await.unwrap().into_inner();
+        seen.extend(page.versions.iter().map(|meta| meta.version));
+        request.before = page.before;
+        if page.before == 0 {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=520).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn more_metadata_than_there_may_be_is_too_much() {
+    let site = Site::new().await;
+    site.put("/a", "a").await;
+    let edit = async |meta: HashMap<String, String>| {
+        let request =
+            EditRequest { tenant: Some(site.tenant.into()), path: "/a".into(), meta, ..Default::default() };
+        site.server.files(&site.token).edit(request).await.map_err(|status| status.code()).map(drop)
+    };
+    let pairs = |count: usize| (0..count).map(|at| (format!("k{at}"), "v".to_owned())).collect();
+    assert_eq!(edit(pairs(65)).await, Err(Code::ResourceExhausted));
+    assert_eq!(
+        edit(HashMap::from([("k0".into(), "v".repeat(8 * 1024 - 1))])).await,
+        Err(Code::ResourceExhausted)
+    );
+    assert_eq!(edit(pairs(64)).await, Ok(()));
+    let large = site.stat("/a", 0).await.unwrap();
+    assert_eq!(large.meta.len(), 64);
 }

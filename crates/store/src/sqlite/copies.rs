@@ -31,7 +31,7 @@ pub(super) fn copy(connection: &Connection, copy: &Copy, now: Timestamp) -> Resu
     }
     let made = match current {
         // A call that is repeated because its answer was lost makes no second version.
-        Some(current) if is_same(&current, &new) => current,
+        Some(current) if copy.unless_same && is_same(&current, &new) => current,
         _ => {
             let restored = copy.from == copy.to;
             let since = if copy.moved || restored { source.created_at } else { now };
@@ -64,6 +64,7 @@ pub(super) fn copy_below(connection: &Connection, below: &CopyBelow, now: Timest
             expected: Expected::Anything,
             described: None,
             moved: below.moved,
+            unless_same: below.unless_same,
         };
         copy(connection, &one, now)?;
     }

@@ -224,6 +224,7 @@ fn copy(tenant: TenantId, from: &str, to: &str) -> Copy {
         expected: Expected::Anything,
         described: None,
         moved: false,
+        unless_same: true,
     }
 }
 
@@ -291,10 +292,12 @@ pub(crate) async fn a_copy_is_a_version_of_the_same_content(subject: &Subject) {
     assert_eq!(subject.read(tenant, "/b", None).await.unwrap(), b"one");
     let again = metadata.copy_file(&old).await.unwrap().unwrap();
     assert_eq!(again.version, Version(1), "p5: a repeated copy makes nothing new");
+    let anyway = metadata.copy_file(&Copy { unless_same: false, ..old.clone() }).await.unwrap().unwrap();
+    assert_eq!(anyway.version, Version(2), "a26: unless that would tell what is there");
     assert!(metadata.copy_file(&copy(tenant, "/none", "/b")).await.unwrap().is_none());
     let anew = Copy { described: Some(("text/y".into(), Metadata::default())), ..copy(tenant, "/b", "/b") };
     let edited = metadata.copy_file(&anew).await.unwrap().unwrap();
-    assert_eq!((edited.version, edited.content_type.as_str()), (Version(2), "text/y"));
+    assert_eq!((edited.version, edited.content_type.as_str()), (Version(3), "text/y"));
 }
 
 pub(crate) async fn a_deleted_version_comes_back_as_a_new_one(subject: &Subject) {
@@ -348,6 +351,7 @@ pub(crate) async fn directories_are_copied_moved_and_deleted_a_page_at_a_time(su
         after: None,
         limit: 2,
         moved,
+        unless_same: true,
     };
     assert_eq!(all(below("/d", "/x/y", false)).await, 3);
     assert_eq!(list(subject, tenant, None, Some("/x")).await, ["/x/y/a", "/x/y/b/c", "/x/y/e"]);

@@ -33,14 +33,19 @@ impl Rm {
         let mut table = Table::new(context.format, &["Path", "Status"]);
         let mut tally = Tally::default();
         for path in &self.paths {
-            let status = tally.count(path, self.one(site, absolute(path)).await);
+            let status = tally.count(path, self.one(site, path).await);
             table.row([path.as_str().into(), status.into()])?;
         }
         table.finish()?;
         tally.outcome()
     }
 
-    async fn one(&self, site: &Site, path: String) -> Result<(), Error> {
+    async fn one(&self, site: &Site, path: &str) -> Result<(), Error> {
+        // An empty variable of a script: nobody means everything by it.
+        if path.is_empty() {
+            return Err(Error::new("no name for a file or a directory"));
+        }
+        let path = absolute(path);
         if !self.recursive {
             return site.delete(path, false, self.if_version.unwrap_or_default()).await;
         }
