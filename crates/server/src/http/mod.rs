@@ -35,6 +35,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use crate::body::Body;
+use crate::caller::query;
 use crate::{caller, site};
 use answer::{refuse, refuse_with};
 use problem::Form;
@@ -153,6 +154,11 @@ impl Http {
 
     async fn ask(&self, asked: Asked, body: &mut Incoming) -> Response<Body> {
         let method = asked.parts.method.clone();
+        let reads = matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if !reads && method.as_str() != "COPY" && query(&asked.parts, "version").is_some() {
+            let refusal = write::of_a_version(&self.service, &asked).await;
+            return refuse_with(&refusal, asked.caller.is_anonymous());
+        }
         let answer = match method {
             Method::GET | Method::HEAD | Method::OPTIONS => files::get(&self.service, &asked).await,
             Method::PUT | Method::POST => write::put(&self.service, &asked, body).await,

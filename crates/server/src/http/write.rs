@@ -68,8 +68,9 @@ pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
 
 /// The version that a request expects to find; 0: it does not say.
 pub(super) fn said_version(headers: &HeaderMap) -> Result<i64> {
-    let Some(value) = headers.get(EXPECTED_VERSION) else { return Ok(0) };
-    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let mut values = headers.get_all(EXPECTED_VERSION).iter();
+    let Some(value) = values.next() else { return Ok(0) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|_| values.next().is_none());
     number.ok_or_else(|| Error::invalid(EXPECTED_VERSION.as_str(), "a version, -1 for no file, or 0 for any"))
 }
 
@@ -102,6 +103,17 @@ pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Re
     // What was judged must be what is replaced.
     let judged = current.map_or(-1, |file| file.version.0);
     Ok((said == 0 || said == judged).then_some(judged))
+}
+
+/// Why a change that names a version is not made: who means to delete that one would delete all. Who may not write hears
+/// what it always hears.
+pub(super) async fn of_a_version(service: &Service, asked: &Asked) -> Error {
+    let (tenant, path) = (Some(asked.tenant.into()), asked.target.path().into());
+    let write = WriteRequest { tenant, path, ..Default::default() };
+    match service.call::<contents::Write>(&asked.caller, write).await {
+        Ok(_) => Error::invalid("version", "one is read or copied, and never changed"),
+        Err(error) => error,
+    }
 }
 
 /// That a body is a content as it is, and all of it.
@@ -179,7 +191,7 @@ pub(super) async fn delete(service: &Service, asked: &Asked) -> Result<Response<
         tenant: Some(asked.tenant.into()),
         path: path.into(),
         recursive: recursive && !conditional,
-        expected_version: 0,
+        expected_version: said_version(&asked.parts.headers)?,
     };
     if path.ends_with('/') {
         service.call::<contents::Remove>(&asked.caller, request).await?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, HOUR, Server, on_tenant};
 
+const EXPECTED: &str = "x-cacheroach-expected-version";
 const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 struct Site {
@@ -195,6 +196,12 @@ async fn changes_that_make_no_sense_are_refused_by_name() {
         ("PATCH", "/a", vec![], "{\"content_type\": \"a\\nb\"}", "content_type"),
         ("PUT", "/a", vec![("x-cacheroach-meta-k", "50%")], "x", "x-cacheroach-meta-k"),
         ("DELETE", "/a?recursive", vec![], "", "recursive"),
+        ("DELETE", "/a?version=1", vec![], "", "version"),
+        ("DELETE", "/?recursive", vec![(EXPECTED, "1")], "", "expected_version"),
+        ("PUT", "/a?version=1", vec![], "x", "version"),
+        ("PATCH", "/a?version=1", vec![], "{}", "version"),
+        ("MOVE", "/a?version=1", vec![("destination", "/b")], "", "version"),
+        ("PUT", "/a", vec![(EXPECTED, "1"), (EXPECTED, "9")], "x", EXPECTED),
         ("DELETE", "/a/?recursive=maybe", vec![], "", "recursive"),
         ("GET", "/?as_of=yesterday", vec![], "", "as_of"),
     ] {
