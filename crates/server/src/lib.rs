@@ -13,4 +13,7 @@ mod site;
 mod stalled;
 mod status;
 
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub use http::fuzz;
 pub use listen::{Settings, serve};

@@ -1,5 +1,6 @@
 //! Every command we run, by name: `cargo xtask help`. CI runs the same ones.
 
+mod fuzz;
 #[cfg(test)]
 mod threats;
 
@@ -17,6 +18,9 @@ Usage: cargo xtask COMMAND
   test --all    every test there is: a missing server is a failure
   lint          formatting, clippy, documentation; warnings are errors
   ci            lint, then test
+  fuzz          searches for inputs that break a promise, guided by coverage; all targets together for 14 minutes
+                --minutes N, --target NAME (one of crates/fuzz/corpus), --runs N (of each target, in place of minutes),
+                --keep (the smallest finds that reach further go into the kept corpus)
   bench ...     builds a release and measures it (cargo xtask bench --help)
   help          this
 ";
@@ -78,6 +82,7 @@ fn run(arguments: &[&str]) -> Result {
             step(cargo().args(["xtask", "lint"]))?;
             step(cargo().args(["xtask", "test"]))
         }
+        ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["bench", arguments @ ..] => bench(arguments),
         other => Err(Failure::Usage(format!("unknown command: {}", other.join(" ")))),
     }

@@ -10,6 +10,8 @@ mod drop_page;
 mod drops;
 mod files;
 pub(crate) mod framing;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod links;
 mod login;
 mod login_page;
