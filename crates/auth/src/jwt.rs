@@ -54,7 +54,7 @@ pub(crate) fn check_times(
 }
 
 /// Seconds since 1970 with a fraction, as JWTs have it (RFC 7519, NumericDate).
-#[expect(clippy::cast_precision_loss, reason = "exact to the microsecond until the year 2255")]
+#[expect(clippy::cast_precision_loss, reason = "exact to the microsecond until the year 2106")]
 pub(crate) fn seconds(time: Timestamp) -> f64 {
     time.micros() as f64 / 1e6
 }

@@ -14,8 +14,8 @@ use cacheroach_model::{
 use crate::change;
 use crate::world::{KEY, NOW};
 
-/// Times are exact to the microsecond up to here: the year 2255.
-const EXACT: i64 = 9_000_000_000_000_000;
+/// Times are exact to the microsecond up to here, in the year 2106: 2^32 seconds.
+const EXACT: i64 = (1 << 32) * 1_000_000;
 
 fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();

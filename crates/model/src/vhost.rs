@@ -40,7 +40,8 @@ impl Host {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']').ok_or(HostError)?;
-                address.parse::<std::net::Ipv6Addr>().map_err(|_| HostError)?;
+                // An address has many spellings, and one that RFC 5952 recommends.
+                let address = address.parse::<std::net::Ipv6Addr>().map_err(|_| HostError)?;
                 (format!("[{address}]"), port)
             }
             None => {
@@ -55,7 +56,8 @@ impl Host {
         let host = host.strip_suffix('.').unwrap_or(&host).to_ascii_lowercase();
         let is_name =
             |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'[' | b']' | b':');
-        if !port_is_fine || host.is_empty() || host.len() > 253 || !host.bytes().all(is_name) {
+        let has_empty_label = host.split('.').any(str::is_empty);
+        if !port_is_fine || has_empty_label || host.len() > 253 || !host.bytes().all(is_name) {
             return Err(HostError);
         }
         Ok(Host(host))
@@ -181,12 +183,15 @@ mod tests {
             ("example.com:8080", "example.com"),
             ("example.com.", "example.com"),
             ("[::1]:80", "[::1]"),
+            ("[0:0:0::0001]", "[::1]"),
+            ("[::FFFF:1.2.3.4]", "[::ffff:1.2.3.4]"),
             ("127.0.0.1:1", "127.0.0.1"),
         ] {
             assert_eq!(Host::of_authority(given).unwrap().as_str(), host);
         }
         let long = "a".repeat(300);
-        for given in ["", "*", "a b", "user@host", "a:b", "[::1", "[x]", "a/b", &long, "ex\u{e4}mple.com"] {
+        let more = ["a..", ".", ".a", "a..b", "[::1].", "[::1", "[x]", &long, "ex\u{e4}mple.com"];
+        for given in ["", "*", "a b", "user@host", "a:b", "a/b"].into_iter().chain(more) {
             assert_eq!(Host::of_authority(given), Err(HostError), "{given}");
         }
         assert_eq!(Host::parse("*").unwrap(), Host::any());
