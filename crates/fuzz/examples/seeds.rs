@@ -250,16 +250,40 @@ fn prost_types_timestamp() -> prost_types::Timestamp {
     cacheroach_api::convert::timestamp(NOW)
 }
 
-/// A request of a method as each caller in turn: nobody, reader, writer, delegate, superuser.
+/// A request of a method as each caller in turn.
 fn asked(name: &str, message: &impl Message) {
     let method = number_of(name).unwrap_or_else(|| panic!("no method {name}"));
-    for who in [0_u8, 2, 3, 5] {
+    for who in 0..=5_u8 {
         let name = name.rsplit('.').next().unwrap().replace('/', "-").to_lowercase();
         keep("request", &format!("{name}-{who}"), [&[method, who], &message.encode_to_vec()[..]].concat());
     }
 }
 
+/// What only the superuser may be told.
+fn forbidden() {
+    let tenants = [TenantId::new([1; 16]), TenantId::new([2; 16])];
+    for (tenant, path, who) in tenants.iter().flat_map(|tenant| {
+        ["/", "/private/", "/docs/"]
+            .iter()
+            .flat_map(move |path| (0..4_u8).map(move |who| (tenant, *path, who)))
+    }) {
+        let tenant: Option<tenant::Id> = Some((*tenant).into());
+        let list = file::ListRequest { tenant: tenant.clone(), path: path.into(), ..Default::default() };
+        let browse = content::BrowseRequest { tenant, path: path.into(), ..Default::default() };
+        let name = format!("{}-{}-{who}", list.tenant.as_ref().unwrap().data[0], path.replace('/', ""));
+        let input =
+            |method: &str, message: Vec<u8>| [&[number_of(method).unwrap(), who][..], &message].concat();
+        keep("request", &format!("all-{name}"), input("cacheroach.file.Files/List", list.encode_to_vec()));
+        keep(
+            "request",
+            &format!("dir-{name}"),
+            input("cacheroach.content.Contents/Browse", browse.encode_to_vec()),
+        );
+    }
+}
+
 fn requests() {
+    forbidden();
     let tenant: Option<tenant::Id> = Some(TenantId::new([1; 16]).into());
     let path = || "/docs/0".to_owned();
     asked(

@@ -70,7 +70,7 @@ pub(crate) fn cursor(data: &[u8]) {
             let request = ListRequest { cursor: Some(cursor.clone()), ..asked.clone() };
             match listings.world.call::<files::List>(&listings.world.superuser, request) {
                 Ok(_) => {
-                    assert!(given.iter().any(|one| meaning(one) == meaning(&cursor)), "{asked:?} {cursor:?}")
+                    assert!(given.iter().any(|one| meaning(one) == meaning(&cursor)), "{asked:?} {cursor:?}");
                 }
                 Err(error) => assert!(!is_fault(&error), "{error:?}"),
             }

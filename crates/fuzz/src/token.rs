@@ -33,7 +33,7 @@ pub(crate) fn token(data: &[u8]) {
     if let Ok(session) = session(&mut given) {
         let token = claims::sign(keys(), &session, NOW);
         signed(&session, &token);
-        changed(token.into_bytes(), given.take_rest());
+        changed(token.as_bytes(), given.take_rest());
     }
 }
 
@@ -75,8 +75,8 @@ fn signed(session: &Session, token: &str) {
 }
 
 /// No other token has the signature of this one.
-fn changed(token: Vec<u8>, how: &[u8]) {
-    let other = change::changed(token.clone(), how);
+fn changed(token: &[u8], how: &[u8]) {
+    let other = change::changed(token.to_vec(), how);
     if other != token
         && let Ok(text) = std::str::from_utf8(&other)
     {

@@ -243,6 +243,7 @@ impl Making<'_> {
         self.service.call::<tenants::Ensure>(&self.superuser, request).await.map(drop)
     }
 
+    #[allow(clippy::needless_update, reason = "hosts get settings, and these have none")]
     async fn host(&self, host: &str, tenant: TenantId) -> Result<()> {
         let vhost = vhost::VHost { vhost: host.into(), tenant_id: Some(tenant.into()), ..Default::default() };
         let request = vhost::EnsureRequest { vhost: Some(vhost), ..Default::default() };
