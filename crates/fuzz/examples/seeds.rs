@@ -2,6 +2,7 @@
 //! `cargo run -p cacheroach-fuzz --example seeds`.
 
 #![allow(clippy::unwrap_used, reason = "a tool for those who change the targets")]
+#![allow(clippy::needless_update, reason = "hosts get settings, and these have none")]
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Every target takes the kept corpus, and some thousand inputs that are near it. They are the same ones each time: to
 //! search for new ones is what `cargo xtask fuzz` is for.
 
+#![allow(clippy::unwrap_used, reason = "this is for tests")]
+
 use std::path::{Path, PathBuf};
 
 use cacheroach_fuzz::{TARGETS, Target};
