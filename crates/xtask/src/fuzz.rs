@@ -13,7 +13,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
 /// How much of a target's corpus is kept in the repository.
-const MAX_FILES: usize = 120;
+const MAX_FILES: usize = 64;
 const MAX_BYTES: u64 = 30_000;
 
 /// What to do.
