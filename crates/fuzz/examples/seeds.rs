@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use cacheroach_api::method::files;
 use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::{content, file, principal, session, tenant, token, upload, vhost};
-use cacheroach_auth::{Keys, Link, claims};
+use cacheroach_auth::{DropLink, Keys, Link, claims};
 use cacheroach_fuzz::number_of;
 use cacheroach_fuzz::world::{KEY, NOW, World};
 use cacheroach_model::{
-    Capabilities, Location, Path as FilePath, Pattern, PrincipalId, Scope, Session, SessionId, TenantId,
-    Timestamp,
+    Capabilities, LinkId, Location, Networks, Path as FilePath, Pattern, PrincipalId, Scope, Session,
+    SessionId, TenantId, Timestamp,
 };
 use prost::Message;
 
@@ -198,15 +198,24 @@ fn tokens() {
     for (at, session) in sessions.iter().enumerate() {
         keep("token", &format!("session-{at}"), claims::sign(&keys, session, NOW));
     }
+    let (id, path) = (LinkId::new([5; 16]), FilePath::parse_file("/a/b").unwrap());
+    let (principal, session) = (Some(PrincipalId::new([4; 16])), Some(SessionId::new([3; 16])));
     let link = Link {
+        id,
         tenant,
-        path: FilePath::parse_file("/a/b").unwrap(),
+        path: path.clone(),
         version: None,
-        principal: Some(PrincipalId::new([4; 16])),
-        session: Some(SessionId::new([3; 16])),
+        principal,
+        session,
+        issued_at: NOW,
         expires_at: end,
+        download_name: Some("other name".into()),
+        networks: Networks::parse(&["10.0.0.0/8", "::1"]).unwrap(),
+        counted: true,
     };
-    keep("token", "link", link.sign(&keys, NOW));
+    keep("token", "link", link.sign(&keys));
+    let drop = DropLink { id, tenant, dir: path, principal, session, issued_at: NOW, expires_at: end };
+    keep("token", "drop", drop.sign(&keys));
     let counting: Vec<u8> = (0..200_u8).map(|at| at.wrapping_mul(7)).collect();
     keep("token", "built", counting);
     keep("token", "built-of-ones", [1; 120]);
@@ -283,8 +292,19 @@ fn forbidden() {
     }
 }
 
+fn links() {
+    let tenant: Option<tenant::Id> = Some(TenantId::new([1; 16]).into());
+    let list = file::ListLinksRequest { tenant: tenant.clone(), path: "/docs/".into(), ..Default::default() };
+    asked("cacheroach.file.Files/ListLinks", &list);
+    let url = Some(file::revoke_link_request::Kind::Url("/_/v0/retrieve/a.b.c".into()));
+    asked("cacheroach.file.Files/RevokeLink", &file::RevokeLinkRequest { kind: url });
+    let drop = file::CreateDropLinkRequest { tenant, path: "/docs/in/".into(), ..Default::default() };
+    asked("cacheroach.file.Files/CreateDropLink", &drop);
+}
+
 fn requests() {
     forbidden();
+    links();
     let tenant: Option<tenant::Id> = Some(TenantId::new([1; 16]).into());
     let path = || "/docs/0".to_owned();
     asked(

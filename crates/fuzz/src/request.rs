@@ -73,6 +73,9 @@ pub(crate) const KNOWN: &[Known] = known![
     // Passwords are hashed slowly on purpose: a million of them would take days.
     form tokens::Login,
     form principals::SetPassword,
+    message files::ListLinks,
+    message files::RevokeLink,
+    message files::CreateDropLink,
 ];
 
 /// The superuser has a world of its own, since it may well show everybody everything.

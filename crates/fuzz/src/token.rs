@@ -6,7 +6,7 @@ use arbitrary::{Result, Unstructured};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::jwt::MAX_TOKEN;
-use cacheroach_auth::{Keys, Presented, claims};
+use cacheroach_auth::{DropLink, Keys, Presented, claims};
 use cacheroach_model::{
     Capabilities, Location, Pattern, PrincipalId, Scope, Session, SessionId, TenantId, Timestamp, Version,
 };
@@ -29,6 +29,14 @@ pub(crate) fn token(data: &[u8]) {
     {
         signed_again(presented);
     }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(link) = DropLink::verify(keys(), text, NOW)
+        && link.expires_at.is_none_or(|end| end.micros() < EXACT)
+    {
+        let token = link.sign(keys());
+        assert_eq!(DropLink::verify(keys(), &token, NOW).as_ref(), Ok(&link));
+        assert!(claims::verify(keys(), &token, NOW).is_err(), "{link:?} is good for something else");
+    }
     let mut given = Unstructured::new(data);
     if let Ok(session) = session(&mut given) {
         let token = claims::sign(keys(), &session, NOW);
@@ -41,7 +49,7 @@ fn signed_again(presented: Presented) {
     match presented {
         Presented::Session(session) => signed(&session, &claims::sign(keys(), &session, NOW)),
         Presented::Link(link) if link.expires_at.is_none_or(|end| end.micros() < EXACT) => {
-            let token = link.sign(keys(), NOW);
+            let token = link.sign(keys());
             match claims::verify(keys(), &token, NOW) {
                 Ok(Presented::Link(again)) => assert_eq!(again, link),
                 other => panic!("{other:?} instead of {link:?}"),
@@ -53,6 +61,7 @@ fn signed_again(presented: Presented) {
 
 /// The token of a session is that session.
 fn signed(session: &Session, token: &str) {
+    assert!(DropLink::verify(keys(), token, NOW).is_err(), "{session:?} is good for something else");
     match claims::verify(keys(), token, NOW) {
         Ok(Presented::Session(again)) => {
             // The note stays with the server.
