@@ -240,8 +240,11 @@ async fn others(world: &World, known: &Known, method: &str, target: Target) -> S
         }
         ("vhost.VHosts/Ensure", _) => {
             let tenant = crate::oracle::Tenant::Own;
-            let vhost =
-                vhost::VHost { vhost: world.host(tenant), tenant_id: Some(world.tenant(tenant).into()) };
+            let vhost = vhost::VHost {
+                vhost: world.host(tenant),
+                tenant_id: Some(world.tenant(tenant).into()),
+                ..Default::default()
+            };
             server
                 .vhosts(token)
                 .ensure(vhost::EnsureRequest { vhost: Some(vhost), delete: false })
