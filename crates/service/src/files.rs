@@ -99,7 +99,7 @@ impl Ask for files::Delete {
         let metadata = &service.store.metadata;
         if request.recursive {
             // A page is a transaction: what is interrupted is finished by the same call again.
-            while metadata.delete_files(tenant, &path, PAGE).await? == PAGE {}
+            while metadata.delete_files(tenant, &path, PAGE).await? > 0 {}
         } else if !request.path.ends_with('/') {
             // With a last slash it would be a directory: that is no file, so there is nothing to delete.
             metadata.delete_file(tenant, &path, expected).await?;

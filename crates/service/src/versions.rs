@@ -45,7 +45,7 @@ impl Ask for files::ListVersions {
 
     async fn answer(
         service: &Service,
-        _: &Caller,
+        caller: &Caller,
         request: ListVersionsRequest,
     ) -> Result<ListVersionsResponse> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
@@ -55,7 +55,14 @@ impl Ask for files::ListVersions {
             _ => return Err(Error::invalid("before", "a version, or 0")),
         };
         let limit = page("page_size", request.page_size)?;
-        let found = service.store.metadata.list_versions(tenant, &path, before, limit).await?;
+        let mut found = service.store.metadata.list_versions(tenant, &path, before, limit).await?;
+        let mut more = found.len() == limit;
+        if !caller.authority().may(Capabilities::WRITE, &Want::Path(tenant, Goal::File(path), None)) {
+            // What is deleted is older than what is not: all versions there were went at once.
+            let live = found.iter().take_while(|past| past.deleted_at.is_none()).count();
+            more &= live == found.len();
+            found.truncate(live);
+        }
         if found.is_empty() && before.is_none() {
             return Err(Error::NotFound("file"));
         }
@@ -68,7 +75,7 @@ impl Ask for files::ListVersions {
             }
             versions.push(meta);
         }
-        let more = found.len() == limit || versions.len() < found.len();
+        more |= versions.len() < found.len();
         let before = versions.last().filter(|_| more).map_or(0, |last| last.version);
         // The first version is the last one of every listing.
         Ok(ListVersionsResponse { versions, before: if before == 1 { 0 } else { before } })

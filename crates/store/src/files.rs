@@ -227,7 +227,8 @@ pub trait Files {
     /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
     async fn copy_file(&self, copy: &Copy) -> Result<Option<File>>;
 
-    /// The same for what is below a path, as [`Files::copy_file`] for each file; one page is one transaction.
+    /// The same for what is below a path, as [`Files::copy_file`] for each file; one page is one transaction, and may hold
+    /// fewer files than asked for.
     ///
     /// # Errors
     /// [`Error::TooLong`](crate::Error::TooLong) when a path would become too long; nothing of the page is copied then.
@@ -239,7 +240,7 @@ pub trait Files {
     /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
     async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool>;
 
-    /// Deletes files below a path, at most so many, and tells how many that were.
+    /// Deletes files below a path, at most so many, and tells how many that were; none: there are none left.
     ///
     /// # Errors
     /// The store's.

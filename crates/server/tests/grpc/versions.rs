@@ -488,3 +488,34 @@ async fn more_metadata_than_there_may_be_is_too_much() {
     let large = site.stat("/a", 0).await.unwrap();
     assert_eq!(large.meta.len(), 64);
 }
+
+#[tokio::test]
+async fn a31_what_is_deleted_leaves_no_trace_for_those_who_only_read() {
+    let site = Site::new().await;
+    for path in ["/d/a", "/d/b"] {
+        site.put(path, "one").await;
+    }
+    let as_of = Some(cacheroach_api::convert::timestamp(site.server.now()));
+    site.server.advance(HOUR);
+    site.delete("/d/a", false, 0).await.unwrap();
+    site.delete("/d/b", false, 0).await.unwrap();
+    site.put("/d/b", "two").await;
+    let principal = site.server.principal().await;
+    let reader = on_tenant(principal, Capabilities::READ, site.tenant, "/*");
+    let reader = Site { token: site.server.issue(&reader).await, ..site };
+    assert_eq!(reader.versions("/d/b").await, [(2, false)]);
+    let request =
+        ListVersionsRequest { tenant: Some(reader.tenant.into()), path: "/d/a".into(), ..Default::default() };
+    let gone = reader.server.files(&reader.token).list_versions(request).await;
+    assert_eq!(code(gone), Code::NotFound, "as if it had never been there");
+    for delimiter in ["", "/"] {
+        let request = ListRequest {
+            tenant: Some(reader.tenant.into()),
+            path: "/d/".into(),
+            as_of,
+            delimiter: delimiter.into(),
+            ..Default::default()
+        };
+        assert_eq!(code(reader.list(request).await), Code::PermissionDenied, "{delimiter}");
+    }
+}

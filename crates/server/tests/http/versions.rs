@@ -240,4 +240,11 @@ async fn a_directory_is_shown_as_it_was() {
     assert_eq!(first, ["a", "b"]);
     assert_eq!(names(&format!("/d/{next}")).await.0, ["index.html"]);
     assert_eq!(site.status("GET", "/d/?as_of=2020-01-01T00:00:00Z", &[], "").await, 404);
+    let reader = site.token(Capabilities::READ, "/*").await;
+    let past = "/d/?as_of=2026-07-01T00:30:00Z";
+    assert_eq!(
+        site.ask_as(&reader, "GET", past, &[], "").await.status,
+        403,
+        "what is deleted is for who may write"
+    );
 }

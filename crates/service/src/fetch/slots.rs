@@ -1,5 +1,5 @@
-//! How many fetches are under way, in all and for each session: each takes a connection and memory here, and may keep
-//! somebody else's server busy.
+//! How many fetches are under way, in all, for each principal and for each session: each takes a connection and memory
+//! here, and may keep somebody else's server busy.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,9 @@ use crate::{Caller, Error, Result};
 
 /// Whose fetches are counted together. Tokens that no store knows count as those of their principal.
 type Who = (Option<SessionId>, Option<PrincipalId>);
+
+/// So many times those of a session are a principal's: sessions are easily had, principals are not.
+const SESSIONS_WORTH: usize = 2;
 
 pub(super) struct Slots {
     all: Arc<Semaphore>,
@@ -42,6 +45,10 @@ impl Slots {
             let most = self.per_session;
             return Err(Error::TooLarge(format!("too many fetches at once: {most} for each session")));
         }
+        let of_principal = under_way.iter().filter(|(other, _)| other.1 == who.1).map(|(_, count)| count);
+        if of_principal.sum::<usize>() >= self.per_session * SESSIONS_WORTH {
+            return Err(Error::TooLarge("too many fetches at once for this principal".into()));
+        }
         let permit = Arc::clone(&self.all).try_acquire_owned();
         let permit = permit.map_err(|_| Error::TooLarge("too many fetches at once, try again".into()))?;
         *under_way.entry(who).or_default() += 1;
@@ -69,7 +76,7 @@ mod tests {
     #[test]
     fn a56_fetches_are_counted_for_each_session_and_in_all() {
         let slots = Slots::new(3, 2);
-        let who = |byte| (Some(SessionId::new([byte; 16])), None);
+        let who = |byte| (Some(SessionId::new([byte; 16])), Some(PrincipalId::new([byte; 16])));
         let (first, _second) = (slots.take_for(who(1)).unwrap(), slots.take_for(who(1)).unwrap());
         assert!(matches!(slots.take_for(who(1)), Err(Error::TooLarge(_))));
         let _other = slots.take_for(who(2)).unwrap();
@@ -80,5 +87,15 @@ mod tests {
         drop((_second, _other, _third));
         assert!(slots.under_way.lock().unwrap().is_empty(), "nothing is kept of who is done");
         assert_eq!(slots.all.available_permits(), 3);
+    }
+
+    #[test]
+    fn a56_many_sessions_of_one_principal_are_no_more_than_two() {
+        let slots = Slots::new(100, 2);
+        let taken = (0..50).map(|byte| {
+            let who = (Some(SessionId::new([byte; 16])), Some(PrincipalId::new([1; 16])));
+            slots.take_for(who).ok()
+        });
+        assert_eq!(taken.collect::<Vec<_>>().iter().flatten().count(), 4);
     }
 }

@@ -3,12 +3,17 @@
 use cacheroach_model::{Expected, File, Path, Timestamp};
 use rusqlite::Connection;
 
-use super::files::{add_version_of, delete, find};
+use super::files::{MOST_VERSIONS, add_version_of, delete, find};
 use super::listings::{paths_below, version};
 use crate::files::{Copied, Copy, CopyBelow, NewFile};
 use crate::{Error, Result};
 
 pub(super) fn copy(connection: &Connection, copy: &Copy, now: Timestamp) -> Result<Option<File>> {
+    Ok(copy_and_count(connection, copy, now)?.map(|(file, _)| file))
+}
+
+/// Also tells how many versions were deleted, of what was moved.
+fn copy_and_count(connection: &Connection, copy: &Copy, now: Timestamp) -> Result<Option<(File, usize)>> {
     let source = match copy.version {
         None => find(connection, copy.tenant, &copy.from, None)?,
         Some(number) => version(connection, copy.tenant, &copy.from, number)?,
@@ -40,10 +45,11 @@ pub(super) fn copy(connection: &Connection, copy: &Copy, now: Timestamp) -> Resu
                 .ok_or_else(|| Error::Damaged("a version without a head".into()))?
         }
     };
-    if copy.moved && copy.from != copy.to {
-        delete(connection, copy.tenant, &copy.from, Expected::Anything, now)?;
-    }
-    Ok(Some(made))
+    let deleted = match copy.moved && copy.from != copy.to {
+        true => delete(connection, copy.tenant, &copy.from, Expected::Anything, now)?,
+        false => 0,
+    };
+    Ok(Some((made, deleted)))
 }
 
 fn is_same(current: &File, new: &NewFile) -> bool {
@@ -53,6 +59,7 @@ fn is_same(current: &File, new: &NewFile) -> bool {
 pub(super) fn copy_below(connection: &Connection, below: &CopyBelow, now: Timestamp) -> Result<Copied> {
     let paths = paths_below(connection, below.tenant, &below.from, below.after.as_ref(), below.limit)?;
     let (from, to) = (below.from.prefix(), below.to.prefix());
+    let (mut files, mut deleted, mut last) = (0, 0, None);
     for path in &paths {
         let rest = path.as_str().strip_prefix(&from).unwrap_or_default();
         let target = Path::parse_file(&format!("{to}{rest}")).map_err(|_| Error::TooLong)?;
@@ -66,8 +73,13 @@ pub(super) fn copy_below(connection: &Connection, below: &CopyBelow, now: Timest
             moved: below.moved,
             unless_same: below.unless_same,
         };
-        copy(connection, &one, now)?;
+        deleted += copy_and_count(connection, &one, now)?.map_or(0, |(_, deleted)| deleted);
+        files += 1;
+        last = Some(path.clone());
+        if deleted >= MOST_VERSIONS {
+            break;
+        }
     }
-    let next = if paths.len() == below.limit { paths.last().cloned() } else { None };
-    Ok(Copied { files: paths.len(), next })
+    let is_last = files == paths.len() && files < below.limit;
+    Ok(Copied { files, next: last.filter(|_| !is_last) })
 }

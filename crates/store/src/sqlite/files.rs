@@ -156,14 +156,17 @@ fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> R
     all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), limit(PIECES_PAGE)], piece)
 }
 
-/// Deletes all versions of a file. Part of a larger transaction.
+/// After so many versions of several files a transaction ends: others wait to write.
+pub(super) const MOST_VERSIONS: usize = 5_000;
+
+/// Deletes all versions of a file, and tells how many that were. Part of a larger transaction.
 pub(super) fn delete(
     connection: &Connection,
     tenant: TenantId,
     path: &Path,
     expected: Expected,
     now: Timestamp,
-) -> Result<bool> {
+) -> Result<usize> {
     if expected != Expected::Anything {
         let current = find(connection, tenant, path, None)?.map(|file| file.version);
         if !expected.is_met_by(current) {
@@ -172,10 +175,9 @@ pub(super) fn delete(
     }
     let (tenant, path) = (tenant.as_bytes(), path.as_str());
     let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
-    let there = change(connection, sql, params![tenant, path])? > 0;
+    change(connection, sql, params![tenant, path])?;
     let sql = "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
-    change(connection, sql, params![now.micros(), tenant, path])?;
-    Ok(there)
+    change(connection, sql, params![now.micros(), tenant, path])
 }
 
 #[async_trait]
@@ -253,17 +255,22 @@ impl Files for Sqlite {
 
     async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool> {
         let path = path.clone();
-        self.writer.write(move |connection, now| delete(connection, tenant, &path, expected, now)).await
+        let delete = move |connection: &Connection, now| delete(connection, tenant, &path, expected, now);
+        Ok(self.writer.write(delete).await? > 0)
     }
 
     async fn delete_files(&self, tenant: TenantId, dir: &Path, most: usize) -> Result<usize> {
         let dir = dir.clone();
         let delete_page = move |connection: &Connection, now: Timestamp| {
-            let paths = listings::paths_below(connection, tenant, &dir, None, most)?;
-            for path in &paths {
-                delete(connection, tenant, path, Expected::Anything, now)?;
+            let (mut files, mut versions) = (0, 0);
+            for path in listings::paths_below(connection, tenant, &dir, None, most)? {
+                versions += delete(connection, tenant, &path, Expected::Anything, now)?;
+                files += 1;
+                if versions >= MOST_VERSIONS {
+                    break;
+                }
             }
-            Ok(paths.len())
+            Ok(files)
         };
         self.writer.write(delete_page).await
     }

@@ -32,7 +32,7 @@ impl Checked {
         let uploader = Uploader::new(site, report.progress, records);
         let mut there = self.listed(site).await?;
         // With --delete nothing is, unless it is certain what is here.
-        let (mut spared, mut certain) = (Vec::new(), true);
+        let (mut spared, mut certain, mut any) = (Vec::new(), true, false);
         {
             let walk = found(&self.remote, true, vec![self.root()]);
             let uploads = walk.map(|found| {
@@ -41,6 +41,7 @@ impl Checked {
             });
             let mut met = std::pin::pin!(uploads.buffer_unordered(self.parallelism));
             while let Some(met) = met.next().await {
+                any = true;
                 match met {
                     Met::Same => {}
                     Met::Sent(done) => report.tell(done)?,
@@ -62,6 +63,12 @@ impl Checked {
         if !certain {
             report.progress.say("nothing is deleted: not all of the source could be listed");
             return Ok(());
+        }
+        if !any && !there.is_empty() {
+            // More likely a disk that is not mounted than a wish.
+            return Err(Error::new(
+                "the local directory is empty: to delete all that is there, use `file rm -r`",
+            ));
         }
         there.retain(|path, _| !spared.iter().any(|spared| is_at_or_below(path, spared)));
         self.delete_there(site, there, report).await
