@@ -47,9 +47,15 @@ impl Networks {
     /// Whether a peer is in one of them. One whose address is not known is in none.
     #[must_use]
     pub fn allow(&self, peer: Option<IpAddr>) -> bool {
+        self.0.is_empty() || peer.is_some_and(|peer| self.hold(peer))
+    }
+
+    /// Whether an address is in one of them; in none if there are none.
+    #[must_use]
+    pub fn hold(&self, address: IpAddr) -> bool {
         // A socket for both protocols shows an IPv4 peer as an IPv6 address.
-        let peer = peer.map(|peer| peer.to_canonical());
-        self.0.is_empty() || peer.is_some_and(|peer| self.0.iter().any(|network| network.contains(&peer)))
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// Each as text.

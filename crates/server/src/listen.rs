@@ -1,9 +1,11 @@
 //! Connections: accepting them, bounding them, and letting go of them in the end.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cacheroach_model::Networks;
 use cacheroach_service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -13,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
-use crate::peer::Peer;
+use crate::peer::{self, Peer};
 use crate::route::Router;
 use crate::stalled::Waiting;
 
@@ -26,11 +28,18 @@ pub struct Settings {
     pub grace_period: Duration,
     /// At most so many connections; others wait to be accepted.
     pub connections: usize,
+    /// Proxies whose `X-Forwarded-For` is believed. Default: none.
+    pub trusted_proxies: Networks,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { assume_secure: false, grace_period: Duration::from_secs(10), connections: 10_000 }
+        Settings {
+            assume_secure: false,
+            grace_period: Duration::from_secs(10),
+            connections: 10_000,
+            trusted_proxies: Networks::default(),
+        }
     }
 }
 
@@ -51,7 +60,10 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()>,
 ) {
-    let router = Router::new(service, settings.assume_secure);
+    let entrance = Entrance {
+        router: Router::new(service, settings.assume_secure),
+        proxies: Arc::new(settings.trusted_proxies),
+    };
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(settings.connections));
     let mut stop = std::pin::pin!(stop);
@@ -61,7 +73,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer, permit)) => spawn(stream, peer, permit, router.clone(), &graceful),
+            Ok((stream, peer, permit)) => spawn(stream, peer, permit, entrance.clone(), &graceful),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -77,24 +89,32 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, Peer(address.ip()), permit))
+    Ok((stream, address.ip(), permit))
+}
+
+/// What all connections lead to.
+#[derive(Clone)]
+struct Entrance {
+    router: Router,
+    proxies: Arc<Networks>,
 }
 
 fn spawn(
     stream: TcpStream,
-    peer: Peer,
+    connection: IpAddr,
     permit: OwnedSemaphorePermit,
-    router: Router,
+    entrance: Entrance,
     graceful: &GracefulShutdown,
 ) {
     let waiting = Waiting::default();
     let watching = waiting.clone();
     let serve = hyper::service::service_fn(move |mut request: ::http::Request<hyper::body::Incoming>| {
-        let (router, waiting) = (router.clone(), watching.clone());
+        let (router, waiting) = (entrance.router.clone(), watching.clone());
+        let peer = Peer(peer::before(&entrance.proxies, connection, request.headers()));
         request.extensions_mut().insert(peer);
         async move {
             let version = request.version();

@@ -25,9 +25,6 @@ use crate::{Caller, Error, Result, Service};
 const DEFAULT_SIZE: u64 = 100 << 20;
 const DEFAULT_FILES: u64 = 100;
 
-/// What a directory is shown by where it has it.
-const INDEX: &str = "index.html";
-
 /// How many types may be named.
 const MAX_TYPES: usize = 32;
 
@@ -323,8 +320,8 @@ impl Service {
     /// A browser is shown a file in the place of the directory of its name, and a page in the place of the directory it is
     /// in. So neither may come by a link: it would write over what is there as far as anybody can see.
     async fn must_hide_nothing(&self, tenant: TenantId, path: &Path) -> Result<()> {
-        if path.name() == INDEX {
-            return Err(Error::invalid("name", "index.html is shown in the place of the directory"));
+        if self.is_index(tenant, path.name()).await? {
+            return Err(Error::invalid("name", "a file of this name is shown in the place of the directory"));
         }
         let below = Browsing { tenant, dir: path.clone(), after: None, past: None, limit: 1 };
         match self.store.metadata.browse(&below).await?.is_empty() {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use cacheroach_model::{Host, Origin, Scope, TenantId, Timestamp, VhostSettings};
+use cacheroach_model::{Host, IndexName, Origin, Scope, TenantId, Timestamp, VhostSettings};
 use tokio::sync::Mutex;
 
 use crate::{Caller, Error, Result, Service};
@@ -152,6 +152,15 @@ impl Service {
     /// As [`AtHost::site`]; the store's.
     pub async fn site(&self, caller: &Caller, host: &Host) -> Result<TenantId> {
         Ok(self.host(host).await?.site(caller)?.tenant)
+    }
+
+    /// Whether a name is that of a page which some host shows in the place of a directory of the tenant.
+    pub(crate) async fn is_index(&self, tenant: TenantId, name: &str) -> Result<bool> {
+        let table = self.table().await?;
+        let mut sites = table.sites.values().chain(table.any.as_ref());
+        // A host that is not mapped has the usual name.
+        Ok(name == IndexName::default().as_str()
+            || sites.any(|site| site.tenant == tenant && site.settings.index.as_str() == name))
     }
 
     /// A table that no request has to wait for, most of the time.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
-use cacheroach_model::{CHUNK_SIZE, Random as _};
+use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
 use cacheroach_service::{FetchSettings, Network, NetworkError, Service};
 use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::{Location, Settings, Store};
@@ -90,6 +90,9 @@ struct ListenFlags {
     /// Clients reach this server by TLS that ends before it.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     assume_secure: bool,
+    /// Networks of the proxies before this server: where they say a request comes from (X-Forwarded-For) is where it does.
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    trust_proxy: Vec<String>,
     /// How long requests under way may take once the server is told to stop.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     grace_period: Duration,
@@ -184,6 +187,8 @@ impl Start {
         if self.store.chunk_size != CHUNK_SIZE {
             eprintln!("note: --chunkSize is ignored: chunks have {CHUNK_SIZE} bytes");
         }
+        let trusted_proxies = Networks::parse(&self.listen.trust_proxy)
+            .map_err(|problem| Error::because("--trustProxy", problem))?;
         let dir = &self.store.data_dir;
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.
@@ -208,6 +213,7 @@ impl Start {
         let settings = cacheroach_server::Settings {
             assume_secure: self.listen.assume_secure,
             grace_period: self.listen.grace_period,
+            trusted_proxies,
             ..Default::default()
         };
         cacheroach_server::serve(listener, service, settings, stop).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cacheroach_api::{file, token};
+use cacheroach_api::{file, token, vhost};
 use cacheroach_model::Capabilities;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -370,6 +370,15 @@ async fn no_file_of_a_drop_link_is_shown_in_the_place_of_a_directory() {
         assert_eq!((listing.status.as_u16(), listing.text().contains("report")), (200, true), "{path}");
     }
     assert_eq!(site.paths().await, ["/in/report", "/in/reports/a"]);
+    let vhost = vhost::VHost {
+        vhost: "static.example".into(),
+        tenant_id: Some(site.tenant.into()),
+        index: "start.htm".into(),
+        ..Default::default()
+    };
+    let request = vhost::EnsureRequest { vhost: Some(vhost), delete: false };
+    site.server.vhosts(&site.server.super_token()).ensure(request).await.unwrap();
+    assert_eq!(put(&site, &link, "start.htm", b"evil").await.status, 400, "the page of another host");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cacheroach_api::file;
+use cacheroach_model::Networks;
 use serde_json::Value;
 use tonic::Code;
 
@@ -136,6 +137,21 @@ async fn a48_where_a_peer_says_it_is_does_not_count() {
     let here = file::RetrievalRequest { client_networks: vec!["127.0.0.1".into()], ..request(&site) };
     let link = sign(&site, here).await;
     assert_eq!(get(&site, &link, &[("x-forwarded-for", "192.0.2.7")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a48_what_a_trusted_proxy_says_counts() {
+    let trusted_proxies = Networks::parse(&["127.0.0.1"]).unwrap();
+    let settings = cacheroach_server::Settings { trusted_proxies, ..Default::default() };
+    let site = Site::on(Server::start_with(settings).await).await;
+    site.put("/dir/f", "hello").await;
+    let elsewhere = file::RetrievalRequest { client_networks: vec!["192.0.2.7".into()], ..request(&site) };
+    let link = sign(&site, elsewhere).await;
+    for (said, status) in
+        [("192.0.2.7", 200), ("192.0.2.7, 192.0.2.8", 403), ("192.0.2.8, 192.0.2.7", 200), ("", 403)]
+    {
+        assert_eq!(get(&site, &link, &[("x-forwarded-for", said)]).await.status, status, "{said}");
+    }
 }
 
 #[tokio::test]
