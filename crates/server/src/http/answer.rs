@@ -77,6 +77,14 @@ pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value
     }
 }
 
+/// Which version a path has.
+const VERSION: header::HeaderName = header::HeaderName::from_static("x-cacheroach-version");
+
+/// Tells which version a path has now.
+pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
+    set(response, VERSION, &version.to_string());
+}
+
 /// Lets the browser forget a token that is none any more.
 pub(super) fn forget_cookie(response: &mut Response<Body>) {
     for (name, secure) in [(COOKIE, ""), (HOST_COOKIE, "Secure; ")] {

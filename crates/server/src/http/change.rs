@@ -14,9 +14,9 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::{self, set};
+use super::answer::{self, set, set_version};
 use super::target::Target;
-use super::write::{expected, set_version};
+use super::write::expected;
 use super::{Asked, conditions, files};
 use crate::body::Body;
 use crate::patience::IDLE;

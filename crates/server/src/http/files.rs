@@ -14,11 +14,10 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde_json::json;
 
-use super::answer::{self, empty, set};
+use super::answer::{self, empty, set, set_version};
 use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
-use super::write::set_version;
 use super::{Asked, date, media, metadata, static_site, target};
 use crate::body::Body;
 use crate::caller::query;

@@ -10,15 +10,12 @@ use cacheroach_service::{Error, Result, Service, Writer};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use super::answer::{self, set};
+use super::answer::{self, set, set_version};
 use super::conditions::{self, Verdict};
 use super::{Asked, files, media, metadata};
 use crate::body::Body;
 use crate::caller::query;
 use crate::patience::IDLE;
-
-/// Which version a path has.
-pub(super) const VERSION: HeaderName = HeaderName::from_static("x-cacheroach-version");
 
 /// Which version it must have for a change to be made; -1: none.
 pub(super) const EXPECTED_VERSION: HeaderName = HeaderName::from_static("x-cacheroach-expected-version");
@@ -59,11 +56,6 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -
     set(&mut response, header::ETAG, &format!("\"{}\"", written.hash));
     set_version(&mut response, written.version.0);
     Ok(response)
-}
-
-/// Tells which version a path has now.
-pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
-    set(response, VERSION, &version.to_string());
 }
 
 /// The version that a request expects to find; 0: it does not say.

@@ -3,8 +3,8 @@
 use cacheroach_model::{Expected, File, Path, Timestamp};
 use rusqlite::Connection;
 
-use super::files::{MOST_VERSIONS, add_version_of, delete, find};
 use super::listings::{paths_below, version};
+use super::versions::{MOST_VERSIONS, add_version_of, delete, find};
 use crate::files::{Copied, Copy, CopyBelow, NewFile};
 use crate::{Error, Result};
 

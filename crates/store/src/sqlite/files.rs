@@ -8,72 +8,15 @@ use cacheroach_model::{
 use rusqlite::{Connection, Row, params};
 
 use super::chunks::{ensure_chunk, next_generation};
-use super::row::{FILE, all, blob, change, count, file, get, length, limit, metadata_text, one, signed};
+use super::row::{all, blob, change, count, get, length, limit, one, signed};
 use super::tenants::must_exist;
+use super::versions::{MOST_VERSIONS, add_version, delete, find};
 use super::{Sqlite, copies, listings};
 use crate::chunks::Place;
 use crate::files::{
     Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece,
 };
 use crate::{Error, Result};
-
-/// Makes a rope of the tenant, which must be visible, the next version of a file. Part of a larger transaction.
-pub(super) fn add_version(
-    connection: &Connection,
-    new: &NewFile,
-    rope: Option<RopeId>,
-    size: u64,
-    now: Timestamp,
-) -> Result<Version> {
-    add_version_of(connection, new, rope, size, now, now)
-}
-
-/// The same for a content that may be older than its file: `since` is when a file that is new here came into being.
-pub(super) fn add_version_of(
-    connection: &Connection,
-    new: &NewFile,
-    rope: Option<RopeId>,
-    size: u64,
-    since: Timestamp,
-    now: Timestamp,
-) -> Result<Version> {
-    let (tenant, path) = (new.tenant.as_bytes(), new.path.as_str());
-    // Deleted versions count: numbers of a path only grow. A path that was deleted comes into being anew.
-    let sql = "SELECT (SELECT MAX(version) FROM versions WHERE tenant = ?1 AND path = ?2) AS last,
-                      (SELECT created_at FROM files WHERE tenant = ?1 AND path = ?2) AS created_at";
-    let (last, created_at) = one(connection, sql, params![tenant, path], |row| {
-        Ok((get::<Option<i64>>(row, "last")?, get::<Option<i64>>(row, "created_at")?))
-    })?
-    .unwrap_or_default();
-    // The last version is the current one unless it is deleted: then there is no head.
-    let current = created_at.and(last).map(Version);
-    if !new.expected.is_met_by(current) {
-        return Err(Error::Skew);
-    }
-    let version = last.unwrap_or(0) + 1;
-    for sql in [
-        "INSERT INTO versions (tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "INSERT OR REPLACE INTO files
-             (tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    ] {
-        let values = params![
-            tenant,
-            path,
-            version,
-            rope.as_ref().map(RopeId::as_bytes),
-            new.hash.as_bytes(),
-            signed(size),
-            new.content_type,
-            created_at.unwrap_or(since.micros()),
-            now.micros(),
-            metadata_text(&new.metadata),
-        ];
-        change(connection, sql, values)?;
-    }
-    Ok(Version(version))
-}
 
 /// The rope of the tenant that has this content.
 pub(super) fn find_rope(connection: &Connection, tenant: TenantId, hash: &Hash) -> Result<Option<RopeId>> {
@@ -113,30 +56,6 @@ fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> R
     Ok(rope)
 }
 
-pub(super) fn find(
-    connection: &Connection,
-    tenant: TenantId,
-    path: &Path,
-    version: Option<Version>,
-) -> Result<Option<File>> {
-    let (tenant, path) = (tenant.as_bytes(), path.as_str());
-    match version {
-        None => {
-            let sql = select("FROM files WHERE tenant = ? AND path = ?");
-            one(connection, &sql, params![tenant, path], file)
-        }
-        Some(Version(version)) => {
-            let sql =
-                select("FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL");
-            one(connection, &sql, params![tenant, path, version], file)
-        }
-    }
-}
-
-pub(super) fn select(from: &str) -> String {
-    format!("SELECT {FILE} {from}")
-}
-
 fn piece(row: &Row<'_>) -> Result<Piece> {
     let kept = match (get::<Option<Vec<u8>>>(row, "data")?, get::<Option<Vec<u8>>>(row, "place")?) {
         (Some(data), _) => Kept::Here(data.into()),
@@ -154,30 +73,6 @@ fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> R
                    (SELECT MAX(at) FROM pieces WHERE tenant = ?1 AND rope = ?2 AND at <= ?3), 0)
                ORDER BY p.at LIMIT ?4";
     all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), limit(PIECES_PAGE)], piece)
-}
-
-/// After so many versions of several files a transaction ends: others wait to write.
-pub(super) const MOST_VERSIONS: usize = 5_000;
-
-/// Deletes all versions of a file, and tells how many that were. Part of a larger transaction.
-pub(super) fn delete(
-    connection: &Connection,
-    tenant: TenantId,
-    path: &Path,
-    expected: Expected,
-    now: Timestamp,
-) -> Result<usize> {
-    if expected != Expected::Anything {
-        let current = find(connection, tenant, path, None)?.map(|file| file.version);
-        if !expected.is_met_by(current) {
-            return Err(Error::Skew);
-        }
-    }
-    let (tenant, path) = (tenant.as_bytes(), path.as_str());
-    let sql = "DELETE FROM files WHERE tenant = ? AND path = ?";
-    change(connection, sql, params![tenant, path])?;
-    let sql = "UPDATE versions SET deleted_at = ? WHERE tenant = ? AND path = ? AND deleted_at IS NULL";
-    change(connection, sql, params![now.micros(), tenant, path])
 }
 
 #[async_trait]

@@ -3,8 +3,8 @@
 use cacheroach_model::{Entry, File, PastFile, Path, TenantId, Timestamp, Version};
 use rusqlite::{Connection, Row, params};
 
-use super::files::{find, select};
 use super::row::{FILE, all, file, get, limit, one, path};
+use super::versions::{find, select};
 use crate::Result;
 use crate::files::{Browsing, Listed, Listing, Moment};
 

@@ -14,6 +14,7 @@ mod row;
 mod sessions;
 mod tenants;
 mod uploads;
+mod versions;
 mod vhosts;
 mod writer;
 

@@ -6,9 +6,10 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::chunks::ensure_chunk;
-use super::files::{add_version, find_rope, rope_of};
+use super::files::{find_rope, rope_of};
 use super::row::{blob, change, count, get, one, path, signed, time};
 use super::tenants::must_exist;
+use super::versions::add_version;
 use crate::files::{Kept, NewFile};
 use crate::uploads::{Lease, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
 use crate::{Error, Result};
