@@ -45,7 +45,7 @@ struct Create {
     /// Take cookies of logins here, and run no script of uploaded pages. Once one host is marked so, no other takes cookies.
     #[arg(long)]
     login: bool,
-    /// Whose scripts may read from here, without cookies: https://app.example,… or * for everybody's.
+    /// Whose scripts may read from here, without cookies: `https://app.example,…` or `*` for everybody's.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     cors: Vec<String>,
     /// Show the index file of the top at addresses without a file: a single-page app knows what to do there.
