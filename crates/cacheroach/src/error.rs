@@ -35,6 +35,14 @@ pub(crate) enum Error {
     /// Standard output could not be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
+    /// Some of many failed.
+    #[error("{what}")]
+    Batch {
+        /// How many, and the last of them.
+        what: String,
+        /// What may help with that one.
+        hint: Option<String>,
+    },
     /// Anything else.
     #[error("{what}")]
     Failed {
@@ -90,6 +98,7 @@ impl Error {
         let status = match self {
             Error::Rpc(status) => status,
             Error::Unreachable { .. } => return Some(WRONG_HOST.into()),
+            Error::Batch { hint, .. } => return hint.clone(),
             Error::HttpStatus(_) | Error::Http(_) | Error::Output(_) | Error::Failed { .. } => return None,
         };
         if let Some(told) = told(status) {
@@ -115,7 +124,9 @@ impl Error {
             Error::Rpc(status) => is_loss(status),
             Error::HttpStatus(status) => matches!(status.as_u16(), 502..=504),
             Error::Http(_) => true,
-            Error::Unreachable { .. } | Error::Output(_) | Error::Failed { .. } => false,
+            Error::Unreachable { .. } | Error::Output(_) | Error::Batch { .. } | Error::Failed { .. } => {
+                false
+            }
         }
     }
 

@@ -128,6 +128,19 @@ fn what_is_for_superusers_says_so() {
 }
 
 #[test]
+fn a_batch_tells_what_its_last_failure_lacked() {
+    let (_server, home) = site();
+    let acme = tenant(&home);
+    delegate(&home, &acme, "/*", "read", "1h");
+    home.write("a", "x");
+    for files in [&["a"][..], &["a", "a"]] {
+        let put = ["-c", "other.cfg", "file", "-t", &acme, "put", "/d/"];
+        let refused = home.fails(&[&put[..], files].concat());
+        assert!(hint(&refused).starts_with("this needs `write` on `/d/a` of the tenant"), "{refused}");
+    }
+}
+
+#[test]
 fn a_wrong_host_is_told_apart_from_one_that_is_no_cacheroach() {
     let (mut server, home) = site();
     let config = home.read(CONFIG);
@@ -146,6 +159,8 @@ fn a_wrong_host_is_told_apart_from_one_that_is_no_cacheroach() {
             let _ = stream.read(&mut [0; 1024]);
             let _ = stream
                 .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            // To close on what still comes would cut off the answer.
+            let _ = stream.read_to_end(&mut Vec::new());
         }
     });
     change(&home, |config| config["Host"] = other.clone().into());

@@ -205,7 +205,8 @@ fn version() -> clap::builder::RangedI64ValueParser {
 struct Tally {
     files: usize,
     failed: usize,
-    last: Option<String>,
+    /// The last failure, and what may help.
+    last: Option<(String, Option<String>)>,
 }
 
 impl Tally {
@@ -217,7 +218,7 @@ impl Tally {
             Err(error) => {
                 self.failed += 1;
                 let status = error.text();
-                self.last = Some(format!("{name}: {status}"));
+                self.last = Some((format!("{name}: {status}"), error.hint()));
                 status
             }
         }
@@ -225,13 +226,12 @@ impl Tally {
 
     /// The last failure, if there was any.
     fn outcome(self) -> Result<(), Error> {
-        match self.last {
-            None => Ok(()),
-            Some(last) if self.files == 1 => Err(Error::new(last)),
-            Some(last) => {
-                Err(Error::new(format!("{} of {} files failed, the last: {last}", self.failed, self.files)))
-            }
-        }
+        let Some((last, hint)) = self.last else { return Ok(()) };
+        let what = match self.files {
+            1 => last,
+            files => format!("{} of {files} files failed, the last: {last}", self.failed),
+        };
+        Err(Error::Batch { what, hint })
     }
 }
 
