@@ -101,6 +101,12 @@ impl AtHost {
         self.named.as_ref().or(self.any.as_ref()).map_or(&[], |site| &site.settings.cors)
     }
 
+    /// Whether strangers are shown this tenant's files here.
+    #[must_use]
+    pub fn is_home_of(&self, tenant: TenantId) -> bool {
+        self.named.as_ref().or(self.any.as_ref()).is_some_and(|site| site.tenant == tenant)
+    }
+
     /// The tenant that a caller sees. A host that is mapped by name decides; a session on another tenant sees nothing
     /// there. Any other host shows a session its own tenant, and whoever has none that of `*`.
     ///

@@ -166,7 +166,10 @@ pub(super) fn bare(status: StatusCode, detail: &str) -> Response<Body> {
 /// A host without a tenant shows nothing, not even what nothing looks like elsewhere.
 pub(super) fn no_site(error: &Error) -> Response<Body> {
     let status = status::http(error);
-    about(empty(status), Problem::of(error, status))
+    let mut response = about(empty(status), Problem::of(error, status));
+    // It is for this caller: others may see a tenant here.
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    response
 }
 
 fn about(mut response: Response<Body>, problem: Problem) -> Response<Body> {

@@ -42,7 +42,7 @@ use crate::{caller, site};
 use answer::{refuse, refuse_with};
 use problem::Form;
 use target::{Malformed, Target};
-use visit::Visit;
+use visit::{Foreign, Visit};
 
 const TOO_LONG: &str = "a path has at most 1024 bytes";
 
@@ -144,7 +144,12 @@ impl Http {
         let mut response = match known.site(&caller) {
             Ok(Site { tenant, settings }) => {
                 let caller = caller.at(tenant);
-                self.ask(Asked { parts, target, caller, tenant, settings, host }, body).await
+                let asked = Asked { parts, target, caller, tenant, settings, host };
+                let mut response = self.ask(asked, body).await;
+                if !known.is_home_of(tenant) {
+                    response.extensions_mut().insert(Foreign);
+                }
+                response
             }
             Err(error) => answer::no_site(&error),
         };

@@ -27,6 +27,10 @@ const REQUEST_HEADERS: &str = "Authorization, Content-Type, Range, If-Match, If-
 const SHOWN_HEADERS: &str = "ETag, Content-Range, Accept-Ranges, Content-Length, Content-Disposition";
 const OWN_HEADERS: &str = "x-cacheroach-";
 
+/// Of an answer: a tenant's file at a host that shows strangers another tenant's. Its scripts must not run in that origin.
+#[derive(Clone, Copy)]
+pub(super) struct Foreign;
+
 /// One request, as far as browsers are concerned.
 pub(super) struct Visit {
     carries_logins: bool,
@@ -85,8 +89,9 @@ impl Visit {
             .headers()
             .get(header::CONTENT_SECURITY_POLICY)
             .is_some_and(|policy| policy == USER_CONTENT);
-        if is_user_content && !self.carries_logins {
-            // No cookie of ours can come here, so there is nothing to keep a page from.
+        let is_at_home = self.route.is_none() && response.extensions().get::<Foreign>().is_none();
+        if is_user_content && !self.carries_logins && is_at_home {
+            // No cookie of ours can come here, and the page is of the site whose origin it runs in.
             response.headers_mut().remove(header::CONTENT_SECURITY_POLICY);
         }
         if self.has_token_in_url {

@@ -65,8 +65,16 @@ async fn a71_d7_content_on_other_hosts_runs_free_and_no_cookie_counts_there() {
         assert_eq!(policy(&answer), [] as [&str; 0], "{target}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
-    let free = site.server.http("GET", &link, &[("host", "content.example")], "").await;
-    assert_eq!((free.status.as_u16(), policy(&free).len()), (200, 0), "a signed URL follows its host");
+    // A signed URL can be any tenant's, at any host: its script must not run in the origin of that host's site.
+    let kept = site.server.http("GET", &link, &[("host", "content.example")], "").await;
+    assert_eq!((kept.status.as_u16(), policy(&kept)), (200, vec!["sandbox", "frame-ancestors 'none'"]));
+    // Nor must a page of another tenant, whose session is shown its own files where no host is named for them.
+    let other = site.server.tenant().await;
+    site.server.put(other, "/evil.html", "<script></script>").await;
+    let stranger = on_tenant(site.server.principal().await, READ, other, "/*");
+    let stranger = site.server.issue(&stranger).await;
+    let foreign = site.server.http_as(&stranger, "GET", "/evil.html", "unnamed.example").await;
+    assert_eq!((foreign.status.as_u16(), policy(&foreign)), (200, vec!["sandbox", "frame-ancestors 'none'"]));
     let listing = site.get_with("/", &[("host", "content.example")]).await;
     assert!(policy(&listing).contains(&"default-src 'none'"), "a page of ours is as it is");
     // A host that is not named is `*`, which carries none.
