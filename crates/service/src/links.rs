@@ -23,11 +23,9 @@ use cacheroach_model::{
 use cacheroach_store::links::{KeptLink, LinkListing};
 
 use crate::door::Ask;
-use crate::files::{canonical_file, canonical_listing, parse_version, place};
+use crate::files::{PAGE, canonical_file, canonical_listing, parse_version, place};
+use crate::listings::page;
 use crate::{Caller, Error, Result, Service};
-
-/// How many links a page of a listing has at most.
-const PAGE: usize = 1000;
 
 /// The longest file name that links deal with, in bytes: what most file systems take.
 const MAX_NAME: usize = 255;
@@ -319,11 +317,7 @@ impl Ask for files::ListLinks {
         request: ListLinksRequest,
     ) -> Result<ListLinksResponse> {
         let (tenant, at) = place(request.tenant.as_ref(), &request.path)?;
-        let limit = match usize::try_from(request.page_size) {
-            Ok(0) => PAGE,
-            Ok(limit) => limit.min(PAGE),
-            Err(_) => return Err(Error::invalid("page_size", "not negative")),
-        };
+        let limit = page("page_size", request.page_size)?;
         let sealed = [&b"links"[..], tenant.as_bytes(), request.path.as_bytes()];
         let after = service.open_link_cursor(sealed, &request.cursor)?;
         let rules = rules_over(caller, tenant);
