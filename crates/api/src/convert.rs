@@ -40,6 +40,12 @@ ids! {
     file::link => cacheroach_model::LinkId,
 }
 
+/// A length of time as a message.
+#[must_use]
+pub fn duration(length: std::time::Duration) -> prost_types::Duration {
+    prost_types::Duration::try_from(length).unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
+}
+
 /// A point in time as a message.
 #[must_use]
 pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
@@ -167,7 +173,16 @@ impl session::Session {
 
 impl From<&Tenant> for tenant::Tenant {
     fn from(from: &Tenant) -> Self {
-        tenant::Tenant { id: Some(from.id.into()), label: from.label.clone(), version: from.version }
+        tenant::Tenant {
+            id: Some(from.id.into()),
+            label: from.label.clone(),
+            version: from.version,
+            region: from.region.as_ref().map(ToString::to_string).unwrap_or_default(),
+            retention: from.retention.map(|retention| tenant::Retention {
+                versions: retention.versions,
+                age: retention.age.map(duration),
+            }),
+        }
     }
 }
 

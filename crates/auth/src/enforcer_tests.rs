@@ -164,7 +164,8 @@ fn a28_claims_need_pii_and_secrets_of_a_principal_never_travel() {
 
 #[test]
 fn a_tenant_is_shown_to_who_may_read_all_of_it() {
-    let whole = tenant::Tenant { id: Some(TENANT.into()), label: "l".into(), version: 1 };
+    let whole =
+        tenant::Tenant { id: Some(TENANT.into()), label: "l".into(), version: 1, ..Default::default() };
     for (path, shown) in [("/*", true), ("/a/*", false), ("/", false)] {
         let reader = session(Capabilities::READ, on(TENANT, path));
         let mut answer = tenant::GetResponse { tenant: Some(whole.clone()) };

@@ -426,7 +426,7 @@ fn requests() {
         &principal::EnsureRequest { principal: Some(someone), delete: false },
     );
     asked("cacheroach.tenant.Tenants/Get", &tenant::GetRequest { id: tenant.clone() });
-    let changed = tenant::Tenant { id: tenant.clone(), label: "l".into(), version: 1 };
+    let changed = tenant::Tenant { id: tenant.clone(), label: "l".into(), version: 1, ..Default::default() };
     asked(
         "cacheroach.tenant.Tenants/Ensure",
         &tenant::EnsureRequest { tenant: Some(changed), delete: false },

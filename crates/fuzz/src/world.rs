@@ -16,7 +16,6 @@ use cacheroach_model::{
     Capabilities, Clock, Location, Pattern, PrincipalId, Random, Scope, Session, TenantId, Timestamp,
 };
 use cacheroach_service::{Ask, Caller, Error, Result, Service, Settings};
-use cacheroach_store::chunks::disk::DiskSettings;
 use prost::Message as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -105,12 +104,11 @@ impl World {
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let dir = tempfile::tempdir().expect("a folder");
-        let settings = cacheroach_store::Settings {
-            metadata: cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-            chunks: cacheroach_store::Location::Memory,
-            disk: DiskSettings::default(),
-        };
-        let store = cacheroach_store::open(&settings, Arc::new(Still)).expect("a store");
+        let settings = cacheroach_store::Settings::new(
+            cacheroach_store::Location::Sqlite(dir.path().to_owned()),
+            cacheroach_store::Location::Memory,
+        );
+        let store = runtime.block_on(cacheroach_store::open(&settings, Arc::new(Still))).expect("a store");
         let keys = || Keys::parse(&[STANDARD.encode(KEY)]).expect("32 bytes");
         let random = Arc::new(Counting::default());
         let service = Service::new(store, keys(), Arc::new(Still), random, Settings::default());
@@ -238,7 +236,8 @@ impl Making<'_> {
     }
 
     async fn tenant(&self, id: TenantId, label: &str) -> Result<()> {
-        let tenant = tenant::Tenant { id: Some(id.into()), label: label.into(), version: 0 };
+        let tenant =
+            tenant::Tenant { id: Some(id.into()), label: label.into(), version: 0, ..Default::default() };
         let request = tenant::EnsureRequest { tenant: Some(tenant), delete: false };
         self.service.call::<tenants::Ensure>(&self.superuser, request).await.map(drop)
     }

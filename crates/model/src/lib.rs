@@ -4,6 +4,8 @@
 //! | word | meaning |
 //! |---|---|
 //! | tenant | the wall: files, hashes and sizes of one tenant are unknown to all others |
+//! | region | a place where servers, databases and buckets are; each tenant is at home in one |
+//! | retention | which old versions a tenant keeps |
 //! | principal | who can hold sessions: a person, a program, or anonymous callers |
 //! | session | what a token stands for: capabilities on a scope, until a time |
 //! | capability | read, write, delegate, pii, fetch |
@@ -45,7 +47,7 @@ pub use location::{Goal, Location, Path, PathError, Pattern, canonical};
 pub use origin::{Origin, OriginError};
 pub use principal::Principal;
 pub use session::{Scope, Session};
-pub use tenant::Tenant;
+pub use tenant::{Region, RegionError, Retention, Tenant};
 pub use time::{Clock, Random, Timestamp};
 pub use upload::Upload;
 pub use vhost::{Host, HostError, IndexName, IndexNameError, Vhost, VhostSettings};

@@ -74,7 +74,12 @@ impl Service {
     /// The tenant, its host and a page.
     async fn scratchpad(&self) -> Result<()> {
         let metadata = &self.store.metadata;
-        let tenant = Tenant { id: TenantId::SCRATCHPAD, label: "Default Scratchpad".into(), version: 0 };
+        let tenant = Tenant {
+            id: TenantId::SCRATCHPAD,
+            label: "Default Scratchpad".into(),
+            version: 0,
+            ..Default::default()
+        };
         match metadata.ensure_tenant(&tenant).await {
             Ok(_) | Err(StoreError::Skew) => {}
             Err(error) => return Err(error.into()),

@@ -7,7 +7,6 @@ use cacheroach_api::method::tokens;
 use cacheroach_api::token::LoginRequest;
 use cacheroach_auth::Keys;
 use cacheroach_model::{Clock, Random, Timestamp};
-use cacheroach_store::chunks::disk::DiskSettings;
 
 use super::*;
 use crate::Settings;
@@ -32,12 +31,11 @@ impl Random for Fresh {
 #[tokio::test]
 async fn p13_an_unknown_user_costs_the_work_of_a_known_one() {
     let dir = tempfile::tempdir().unwrap();
-    let at = cacheroach_store::Settings {
-        metadata: cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-        chunks: cacheroach_store::Location::Memory,
-        disk: DiskSettings::default(),
-    };
-    let store = cacheroach_store::open(&at, Arc::new(Still)).unwrap();
+    let at = cacheroach_store::Settings::new(
+        cacheroach_store::Location::Sqlite(dir.path().to_owned()),
+        cacheroach_store::Location::Memory,
+    );
+    let store = cacheroach_store::open(&at, Arc::new(Still)).await.unwrap();
     let keys = Keys::parse(&["BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".to_owned()]).unwrap();
     let service = Service::new(store, keys, Arc::new(Still), Arc::new(Fresh), Settings::default());
     service.bootstrap().await.unwrap();

@@ -1,13 +1,17 @@
 //! Tenants.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cacheroach_api::method::tenants;
 use cacheroach_api::tenant::{self, EnsureRequest, EnsureResponse, GetRequest, GetResponse};
-use cacheroach_model::{Tenant, TenantId};
+use cacheroach_model::{Region, Retention, Tenant, TenantId};
 
 use crate::door::{Ask, AskStream, Stream, pages};
 use crate::{Caller, Error, Result, Service};
+
+/// In seconds: a thousand years.
+const LONGEST_AGE: u64 = 1000 * 365 * 24 * 3600;
 
 /// The tenant that a request names.
 pub(crate) fn named(id: Option<&tenant::Id>, field: &str) -> Result<TenantId> {
@@ -17,6 +21,14 @@ pub(crate) fn named(id: Option<&tenant::Id>, field: &str) -> Result<TenantId> {
 /// Texts that people give to things, in bytes.
 pub(crate) fn check_label(field: &str, text: &str) -> Result<()> {
     if text.len() > 1024 { Err(Error::invalid(field, "at most 1024 bytes")) } else { Ok(()) }
+}
+
+fn retention(message: tenant::Retention) -> Result<Retention> {
+    let age = message.age.map(|age| {
+        let age = Duration::try_from(age).ok().filter(|age| age.as_secs() <= LONGEST_AGE);
+        age.ok_or_else(|| Error::invalid("tenant.retention.age", "0 to 1000 years"))
+    });
+    Ok(Retention { versions: message.versions, age: age.transpose()? })
 }
 
 impl Ask for tenants::Ensure {
@@ -39,7 +51,12 @@ impl Ask for tenants::Ensure {
             return Err(Error::invalid("tenant.label", "a new tenant needs one"));
         }
         check_label("tenant.label", &message.label)?;
-        let tenant = Tenant { id, label: message.label, version: message.version };
+        let region = match message.region.as_str() {
+            "" => None,
+            name => Some(Region::parse(name).map_err(|e| Error::invalid("tenant.region", e.to_string()))?),
+        };
+        let retention = message.retention.map(retention).transpose()?;
+        let tenant = Tenant { id, label: message.label, version: message.version, region, retention };
         let stored = service.store.metadata.ensure_tenant(&tenant).await?;
         Ok(EnsureResponse { tenant: Some((&stored).into()) })
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cacheroach_model::Clock;
+use cacheroach_model::{Clock, Region};
 
 use crate::chunks::Chunks;
 use crate::chunks::disk::{Disk, DiskSettings};
@@ -39,6 +39,8 @@ impl Location {
 }
 
 /// Where a store is and how it is used.
+///
+/// [`Settings::new`] makes the usual ones.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The metadata engine.
@@ -47,17 +49,31 @@ pub struct Settings {
     pub chunks: Location,
     /// Of the pack files.
     pub disk: DiskSettings,
+    /// Where this server is: new tenants are at home there unless they are told otherwise.
+    pub region: Region,
+}
+
+impl Settings {
+    /// With everything else as usual.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn new(metadata: Location, chunks: Location) -> Self {
+        let region = Region::parse("local").expect("lower-case letters");
+        Settings { metadata, chunks, disk: DiskSettings::default(), region }
+    }
 }
 
 /// Opens a store; makes or migrates what is missing.
 ///
 /// # Errors
 /// The engine's; a location that does not fit its purpose.
-pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
+pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
     let Location::Sqlite(dir) = &settings.metadata else {
         return Err(Error::Failed("no metadata engine for this location".into()));
     };
-    let metadata = Arc::new(Sqlite::open(dir, clock)?);
+    let metadata = Arc::new(Sqlite::open(dir, settings.region.clone(), clock)?);
     let chunks: Arc<dyn Chunks> = match &settings.chunks {
         Location::Disk(dir) => Arc::new(Disk::open(dir, settings.disk)?),
         Location::Memory => Arc::new(Memory::default()),

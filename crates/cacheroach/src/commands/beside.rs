@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::start::{ADDRESS_FILE, DATA_DIR, KEY_FILE};
+use super::start::{ADDRESS_FILE, KEY_FILE};
+use super::store::place::DATA_DIR;
 use crate::error::Error;
 
 /// How long a server may take to start, and how often to look whether it has.

@@ -11,6 +11,7 @@ mod password;
 mod principal;
 mod session;
 mod start;
+mod store;
 mod tenant;
 mod vhost;
 
@@ -54,6 +55,7 @@ enum Command {
     Principal(principal::Principal),
     Session(session::Session),
     Start(Box<start::Start>),
+    Store(Box<store::Store>),
     Tenant(tenant::Tenant),
     Vhost(vhost::Vhost),
 }
@@ -117,6 +119,7 @@ impl Command {
             Command::Principal(command) => command.run(context).await,
             Command::Session(command) => command.run(context).await,
             Command::Start(command) => command.run().await,
+            Command::Store(command) => command.run(context).await,
             Command::Tenant(command) => command.run(context).await,
             Command::Vhost(command) => command.run(context).await,
         }

@@ -1,9 +1,9 @@
 //! `start`: the server.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,15 @@ use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
 use cacheroach_service::{FetchSettings, Network, NetworkError, Service};
-use cacheroach_store::chunks::disk::DiskSettings;
-use cacheroach_store::{Location, Settings, Store};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::store::place::{DATA_DIR, Place, make_private_dir};
 use crate::clock::SystemClock;
 use crate::duration;
 use crate::error::Error;
 use crate::random::SystemRandom;
-
-/// Where the embedded store is unless somebody says otherwise.
-pub(crate) const DATA_DIR: &str = "./cacheroach-data";
 
 /// The files beside a store that its neighbours look for.
 pub(crate) const KEY_FILE: &str = "signing.key";
@@ -53,21 +49,11 @@ pub(crate) struct Start {
 #[derive(Args)]
 #[command(rename_all = "camelCase")]
 struct StoreFlags {
-    /// Folder of the embedded store, its key and its address.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
-    data_dir: PathBuf,
-    /// Metadata engine: sqlite:DIR. Default: SQLite in the data folder.
-    #[arg(long, value_name = "URL")]
-    connect: Option<String>,
-    /// Chunk tier: disk:DIR, or memory: for trials. Default: pack files in the data folder.
-    #[arg(long, value_name = "URL")]
-    chunks: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Bytes of a chunk. All chunks have 524288.
     #[arg(long, value_name = "BYTES", default_value_t = CHUNK_SIZE)]
     chunk_size: usize,
-    /// Chunk writes and reads at once.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    chunk_concurrency: u16,
     /// Signing key, base64 of 32 bytes or more, or @FILE; several: the first signs, all verify. Default: one is made in
     /// the data folder.
     #[arg(long, value_name = "KEY", value_delimiter = ',', hide_env_values = true)]
@@ -189,10 +175,10 @@ impl Start {
         }
         let trusted_proxies = Networks::parse(&self.listen.trust_proxy)
             .map_err(|problem| Error::because("--trustProxy", problem))?;
-        let dir = &self.store.data_dir;
+        let dir = &self.store.place.data_dir;
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.
-        let store = self.store.open()?;
+        let store = self.store.place.open().await?;
         let keys = self.store.keys()?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let settings = cacheroach_service::Settings {
@@ -222,25 +208,9 @@ impl Start {
 }
 
 impl StoreFlags {
-    fn open(&self) -> Result<Store, Error> {
-        let locate = |flag: &str, url: &Option<String>, default: Location| match url {
-            None => Ok(default),
-            Some(url) => Location::parse(url)
-                .map_err(|scheme| Error::new(format!("{flag}: this release has no engine for {scheme}"))),
-        };
-        let metadata = locate("--connect", &self.connect, Location::Sqlite(self.data_dir.clone()))?;
-        let chunks = locate("--chunks", &self.chunks, Location::Disk(self.data_dir.join("chunks")))?;
-        if let Location::Sqlite(dir) = &metadata {
-            make_private_dir(dir)?;
-        }
-        let disk = DiskSettings { concurrency: self.chunk_concurrency.into(), ..DiskSettings::default() };
-        cacheroach_store::open(&Settings { metadata, chunks, disk }, Arc::new(SystemClock))
-            .map_err(|e| Error::because("cannot open the store", e))
-    }
-
     fn keys(&self) -> Result<Keys, Error> {
         let texts = if self.signing_key.is_empty() {
-            vec![kept_key(&self.data_dir.join(KEY_FILE))?]
+            vec![kept_key(&self.place.data_dir.join(KEY_FILE))?]
         } else {
             self.signing_key.clone()
         };
@@ -278,21 +248,6 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Makes a folder and those above it that are missing, and sees to it that they survive the loss of power.
-fn make_private_dir(dir: &Path) -> Result<(), Error> {
-    let make = |dir: &Path| {
-        DirBuilder::new().mode(0o700).create(dir)?;
-        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-        File::open(above.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    let missing: Vec<&Path> =
-        dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
-    for dir in missing.iter().rev() {
-        make(dir).map_err(|e| Error::because(format!("cannot make the folder {}", dir.display()), e))?;
-    }
-    Ok(())
 }
 
 impl ListenFlags {

@@ -39,7 +39,12 @@ impl Tenant {
         match self.command {
             Command::Create { label } => {
                 let id = TenantId::random(ids::random()?);
-                ensure(context, tenant::Tenant { id: Some(id.into()), label, version: 0 }, false).await?;
+                ensure(
+                    context,
+                    tenant::Tenant { id: Some(id.into()), label, version: 0, ..Default::default() },
+                    false,
+                )
+                .await?;
                 show(context, id)
             }
             Command::Default { id } => {

@@ -164,7 +164,8 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
             server.principals(token).watch(request).await.map(done)
         }
         "Tenants/Ensure" => {
-            let changed = tenant::Tenant { id: tenant, label: "changed".into(), version: 1 };
+            let changed =
+                tenant::Tenant { id: tenant, label: "changed".into(), version: 1, ..Default::default() };
             let request = tenant::EnsureRequest { tenant: Some(changed), delete: false };
             server.tenants(token).ensure(request).await.map(done)
         }

@@ -8,7 +8,7 @@ use crate::support::{Server, on_principal, on_tenant};
 use crate::{code, parts, refusal};
 
 fn tenant(id: TenantId, label: &str, version: i64) -> Tenant {
-    Tenant { id: Some(id.into()), label: label.into(), version }
+    Tenant { id: Some(id.into()), label: label.into(), version, ..Default::default() }
 }
 
 async fn ensure(server: &Server, tenant: Tenant, delete: bool) -> Result<Option<Tenant>, Status> {
@@ -59,10 +59,29 @@ async fn s6_what_is_no_tenant_is_refused() {
         ("no label", tenant(id, "", 0)),
         ("a negative version", tenant(id, "x", -1)),
         ("a long label", tenant(id, &"x".repeat(1025), 0)),
-        ("no id", Tenant { id: None, label: "x".into(), version: 0 }),
-        ("an empty id", Tenant { id: Some(tenant::Id::default()), label: "x".into(), version: 0 }),
-        ("a short id", Tenant { id: Some(tenant::Id { data: vec![3; 15] }), label: "x".into(), version: 0 }),
-        ("a long id", Tenant { id: Some(tenant::Id { data: vec![3; 17] }), label: "x".into(), version: 0 }),
+        ("no id", Tenant { id: None, label: "x".into(), version: 0, ..Default::default() }),
+        (
+            "an empty id",
+            Tenant { id: Some(tenant::Id::default()), label: "x".into(), version: 0, ..Default::default() },
+        ),
+        (
+            "a short id",
+            Tenant {
+                id: Some(tenant::Id { data: vec![3; 15] }),
+                label: "x".into(),
+                version: 0,
+                ..Default::default()
+            },
+        ),
+        (
+            "a long id",
+            Tenant {
+                id: Some(tenant::Id { data: vec![3; 17] }),
+                label: "x".into(),
+                version: 0,
+                ..Default::default()
+            },
+        ),
     ] {
         assert_eq!(ensure(&server, tenant, false).await.unwrap_err().code(), Code::InvalidArgument, "{what}");
     }

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_service::Service;
-use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::{Location, Settings};
 use http::HeaderMap;
 use tempfile::TempDir;
@@ -50,12 +49,9 @@ impl Reopened {
         copy(server.dir(), dir.path());
         change(dir.path());
         let clock = Arc::new(Still(server.now()));
-        let settings = Settings {
-            metadata: Location::Sqlite(dir.path().to_owned()),
-            chunks: Location::Disk(dir.path().join("chunks")),
-            disk: DiskSettings::default(),
-        };
-        let store = cacheroach_store::open(&settings, clock.clone()).unwrap();
+        let settings =
+            Settings::new(Location::Sqlite(dir.path().to_owned()), Location::Disk(dir.path().join("chunks")));
+        let store = cacheroach_store::open(&settings, clock.clone()).await.unwrap();
         let keys = Keys::parse(&[STANDARD.encode(server.key())]).unwrap();
         let service = Arc::new(Service::new(store, keys, clock, Arc::new(Kernel), Default::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -219,7 +219,7 @@ async fn others(world: &World, known: &Known, method: &str, target: Target) -> S
         ("tenant.Tenants/Ensure", _) => {
             // A new one; its id needs only be one that nobody else has.
             let id = Some(tenant::Id { data: known.own.as_bytes().to_vec() });
-            let new = tenant::Tenant { id, label: "new".into(), version: 0 };
+            let new = tenant::Tenant { id, label: "new".into(), version: 0, ..Default::default() };
             server
                 .tenants(token)
                 .ensure(tenant::EnsureRequest { tenant: Some(new), delete: false })

@@ -19,7 +19,7 @@ use cacheroach_model::{
     Capabilities, Clock, Location, Pattern, PrincipalId, Random, Scope, TenantId, Timestamp, Version,
 };
 use cacheroach_service::{FetchSettings, Service, Settings as ServiceSettings};
-use cacheroach_store::{Settings as StoreSettings, chunks::disk::DiskSettings};
+use cacheroach_store::Settings as StoreSettings;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -206,13 +206,12 @@ impl Server {
     ) -> Self {
         // 2026-07-01T00:00:00Z
         let clock = Arc::new(TestClock(AtomicI64::new(1_782_864_000_000_000)));
-        let store = StoreSettings {
-            metadata: cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-            chunks: cacheroach_store::Location::Disk(dir.path().join("chunks")),
-            disk: DiskSettings::default(),
-        };
+        let store = StoreSettings::new(
+            cacheroach_store::Location::Sqlite(dir.path().to_owned()),
+            cacheroach_store::Location::Disk(dir.path().join("chunks")),
+        );
         std::fs::create_dir_all(dir.path().join("chunks")).unwrap();
-        let store = cacheroach_store::open(&store, clock.clone()).unwrap();
+        let store = cacheroach_store::open(&store, clock.clone()).await.unwrap();
         let keys = Keys::parse(&keys.iter().map(|key| STANDARD.encode(key)).collect::<Vec<_>>()).unwrap();
         let (now, random) = (clock.clone(), Arc::new(Kernel));
         let machine = cacheroach_service::Machine { name: "here".into(), environment: vec!["PATH".into()] };
@@ -283,7 +282,7 @@ impl Server {
     pub(crate) async fn tenant(&self) -> TenantId {
         let id = TenantId::random(Kernel.id());
         let label = format!("tenant {}", self.labels.fetch_add(1, Ordering::Relaxed));
-        let tenant = tenant::Tenant { id: Some(id.into()), label, version: 0 };
+        let tenant = tenant::Tenant { id: Some(id.into()), label, version: 0, ..Default::default() };
         let request = tenant::EnsureRequest { tenant: Some(tenant), delete: false };
         self.tenants(&self.super_token()).ensure(request).await.unwrap();
         id

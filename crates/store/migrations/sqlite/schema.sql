@@ -132,7 +132,7 @@ CREATE TABLE tenants (
     label TEXT NOT NULL CHECK (label <> ''),
     version INTEGER NOT NULL CHECK (version > 0),
     region TEXT NOT NULL DEFAULT 'local'
-) STRICT, WITHOUT ROWID;
+, keep_versions INTEGER CHECK (keep_versions >= 0), keep_versions_for INTEGER CHECK (keep_versions_for >= 0)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE uploads (
     region TEXT NOT NULL DEFAULT 'local',

@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../migrations/sqlite/0002_links.sql")),
     (3, include_str!("../../migrations/sqlite/0003_passwords.sql")),
     (4, include_str!("../../migrations/sqlite/0004_vhost_settings.sql")),
+    (5, include_str!("../../migrations/sqlite/0005_retention.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {

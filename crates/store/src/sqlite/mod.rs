@@ -22,7 +22,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use cacheroach_model::{Clock, Timestamp};
+use cacheroach_model::{Clock, Region, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -35,6 +35,8 @@ pub struct Sqlite {
     writer: Writer,
     readers: Readers,
     clock: Arc<dyn Clock>,
+    /// Where new tenants are at home.
+    region: Region,
     /// Held as long as this lives, so that a second process is refused instead of surprised.
     _lock: File,
 }
@@ -44,7 +46,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// Another process has it open; its schema is newer than this program; the disk's.
-    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn open(dir: &Path, region: Region, clock: Arc<dyn Clock>) -> Result<Self> {
         let lock = lock(dir)?;
         let path = dir.join("metadata.sqlite");
         let mut connection =
@@ -52,7 +54,7 @@ impl Sqlite {
         migrations::run(&mut connection, clock.now())?;
         let readers = Readers::open(&path)?;
         let writer = Writer::start(connection, Arc::clone(&clock))?;
-        Ok(Sqlite { writer, readers, clock, _lock: lock })
+        Ok(Sqlite { writer, readers, clock, region, _lock: lock })
     }
 
     fn now(&self) -> Timestamp {
@@ -109,9 +111,12 @@ mod tests {
     #[test]
     fn f17_a_second_process_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Sqlite::open(dir.path(), Arc::new(Fixed)).unwrap();
-        assert!(matches!(Sqlite::open(dir.path(), Arc::new(Fixed)), Err(Error::Busy(_))));
+        let first = Sqlite::open(dir.path(), Region::parse("local").unwrap(), Arc::new(Fixed)).unwrap();
+        assert!(matches!(
+            Sqlite::open(dir.path(), Region::parse("local").unwrap(), Arc::new(Fixed)),
+            Err(Error::Busy(_))
+        ));
         drop(first);
-        Sqlite::open(dir.path(), Arc::new(Fixed)).unwrap();
+        Sqlite::open(dir.path(), Region::parse("local").unwrap(), Arc::new(Fixed)).unwrap();
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cacheroach_model::{
-    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Scope, Session, Timestamp,
-    Version,
+    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Region, Scope, Session,
+    Timestamp, Version,
 };
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
@@ -50,6 +50,10 @@ pub(super) fn length(row: &Row<'_>, column: &str) -> Result<u32> {
 
 pub(super) fn path(row: &Row<'_>) -> Result<Path> {
     Path::parse(&get::<String>(row, "path")?).map_err(|_| damaged("path"))
+}
+
+pub(super) fn region(row: &Row<'_>) -> Result<Region> {
+    Region::parse(&get::<String>(row, "region")?).map_err(|_| damaged("region"))
 }
 
 pub(super) const FILE: &str =

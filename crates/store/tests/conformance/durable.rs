@@ -15,7 +15,7 @@ pub(crate) async fn p1_what_was_answered_is_there_after_a_restart(subject: &Subj
         subject.upload(tenant, "/large", &[&large]).await;
         subject.append(tenant, half, 0, &[&large]).await;
     }
-    subject.open();
+    subject.open().await;
     assert_eq!(subject.read(tenant, "/small", None).await.unwrap(), b"small");
     let metadata = subject.store().metadata;
     assert!(metadata.find_session(session).await.unwrap().is_some());
@@ -38,6 +38,6 @@ pub(crate) async fn generations_are_never_used_again_after_a_restart(subject: &S
         let lease = subject.store().metadata.lease_chunks(upload, &[(hash(&[seed]), 1)]).await.unwrap()[0];
         assert!(lease.generation > last);
         last = lease.generation;
-        subject.open();
+        subject.open().await;
     }
 }

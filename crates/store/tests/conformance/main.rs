@@ -62,6 +62,7 @@ const CASES: &[Case] = cases! {
         a_tenant_takes_all_that_is_its_own_with_it,
         tenants_are_listed_by_id_a_page_at_a_time,
         a84_text_is_data_never_sql,
+        a_tenant_keeps_its_region_and_its_retention,
     }
     principals {
         a_principal_is_created_once_and_changed_from_its_version,
@@ -158,8 +159,10 @@ fn trial(engine: &'static Engine, case: &'static Case) -> Trial {
         }
         let runtime = tokio::runtime::Runtime::new()?;
         let subject = Subject::new(engine.tier);
-        subject.open();
-        runtime.block_on((case.run)(&subject));
+        runtime.block_on(async {
+            subject.open().await;
+            (case.run)(&subject).await;
+        });
         Ok(())
     };
     let ignored = absent && env::var_os("CACHEROACH_TEST_ALL").is_none();

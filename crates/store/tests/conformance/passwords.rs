@@ -26,7 +26,7 @@ pub(crate) async fn a_password_is_set_found_changed_and_taken_away(subject: &Sub
     metadata.set_password(&second, None).await.unwrap();
     assert_eq!(metadata.find_password_by_user("alice").await.unwrap(), None);
     drop(metadata);
-    subject.open();
+    subject.open().await;
     let metadata = subject.store().metadata;
     assert_eq!(metadata.find_password_by_user("Alice B.").await.unwrap(), Some(second));
 

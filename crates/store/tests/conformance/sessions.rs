@@ -114,7 +114,8 @@ pub(crate) async fn a09_a_session_on_a_deleted_tenant_knows_it(subject: &Subject
     let (tenant, principal) = (subject.tenant().await, subject.principal(None, None).await);
     let session = subject.add_session(principal, tenant, "").await;
     metadata.delete_tenant(tenant, 1).await.unwrap();
-    let again = cacheroach_model::Tenant { id: tenant, label: "again".into(), version: 0 };
+    let again =
+        cacheroach_model::Tenant { id: tenant, label: "again".into(), version: 0, ..Default::default() };
     metadata.ensure_tenant(&again).await.unwrap();
     let found = metadata.find_session(session).await.unwrap().unwrap();
     assert_eq!(found.standing, Standing::TenantGone, "a new tenant of that id does not revive it");

@@ -9,7 +9,6 @@ use cacheroach_model::{
     Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope,
     Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
-use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::files::{INLINE_SIZE, Kept, NewFile, Piece};
 use cacheroach_store::sessions::Origin;
@@ -64,19 +63,16 @@ impl Subject {
     }
 
     /// Opens the store, after closing it if it was open: only what is on disk survives that.
-    pub(crate) fn open(&self) {
-        let mut store = self.store.lock().unwrap();
-        store.take();
+    pub(crate) async fn open(&self) {
+        self.store.lock().unwrap().take();
         let chunks = match self.tier {
             Tier::Disk => At::Disk(self.dir.path().join("chunks")),
             Tier::Memory => At::Memory,
         };
-        let settings = Settings {
-            metadata: At::Sqlite(self.dir.path().to_owned()),
-            chunks,
-            disk: DiskSettings::default(),
-        };
-        *store = Some(cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap());
+        let settings = Settings::new(At::Sqlite(self.dir.path().to_owned()), chunks);
+        let store =
+            cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
+        *self.store.lock().unwrap() = Some(store);
     }
 
     /// Whether larger chunks survive a restart.
@@ -104,7 +100,12 @@ impl Subject {
     }
 
     pub(crate) async fn tenant(&self) -> TenantId {
-        let tenant = Tenant { id: TenantId::new(self.id()), label: "a tenant".into(), version: 0 };
+        let tenant = Tenant {
+            id: TenantId::new(self.id()),
+            label: "a tenant".into(),
+            version: 0,
+            ..Default::default()
+        };
         self.store().metadata.ensure_tenant(&tenant).await.unwrap().id
     }
 

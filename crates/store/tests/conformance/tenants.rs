@@ -1,13 +1,16 @@
 //! Cases for tenants.
 
-use cacheroach_model::{Host, Tenant, TenantId, Vhost};
+use std::time::Duration;
+
+use cacheroach_model::{Host, Region, Retention, Tenant, TenantId, Vhost};
 use cacheroach_store::Error;
 
 use crate::subject::Subject;
 
 pub(crate) async fn a_tenant_is_created_once_and_changed_from_its_version(subject: &Subject) {
     let metadata = subject.store().metadata;
-    let first = Tenant { id: TenantId::new(subject.id()), label: "one".into(), version: 0 };
+    let first =
+        Tenant { id: TenantId::new(subject.id()), label: "one".into(), version: 0, ..Default::default() };
     let stored = metadata.ensure_tenant(&first).await.unwrap();
     assert_eq!((stored.label.as_str(), stored.version), ("one", 1));
     assert!(matches!(metadata.ensure_tenant(&first).await, Err(Error::Skew)));
@@ -17,7 +20,8 @@ pub(crate) async fn a_tenant_is_created_once_and_changed_from_its_version(subjec
     let kept = metadata.ensure_tenant(&Tenant { label: String::new(), ..renamed }).await.unwrap();
     assert_eq!((kept.label.as_str(), kept.version), ("two", 3));
     assert_eq!(metadata.find_tenant(first.id).await.unwrap(), Some(kept));
-    let unknown = Tenant { id: TenantId::new(subject.id()), label: "x".into(), version: 4 };
+    let unknown =
+        Tenant { id: TenantId::new(subject.id()), label: "x".into(), version: 4, ..Default::default() };
     assert!(matches!(metadata.ensure_tenant(&unknown).await, Err(Error::Skew)));
 }
 
@@ -38,7 +42,7 @@ pub(crate) async fn a_tenant_takes_all_that_is_its_own_with_it(subject: &Subject
     let hosts = metadata.list_vhosts(None, 10).await.unwrap();
     assert_eq!(hosts.iter().map(|vhost| vhost.tenant).collect::<Vec<_>>(), [other]);
     // Made again, it is another one: nothing of before comes back.
-    let again = Tenant { id: gone, label: "again".into(), version: 0 };
+    let again = Tenant { id: gone, label: "again".into(), version: 0, ..Default::default() };
     metadata.ensure_tenant(&again).await.unwrap();
     assert_eq!(subject.read(gone, "/a", None).await, None);
     assert_eq!(subject.put(gone, "/a", b"a").await.0, 1);
@@ -64,11 +68,40 @@ pub(crate) async fn tenants_are_listed_by_id_a_page_at_a_time(subject: &Subject)
 pub(crate) async fn a84_text_is_data_never_sql(subject: &Subject) {
     let metadata = subject.store().metadata;
     for label in ["'; DROP TABLE tenants; --", "\\", "$1", "?1", "\"", "%_"] {
-        let tenant = Tenant { id: TenantId::new(subject.id()), label: label.into(), version: 0 };
+        let tenant =
+            Tenant { id: TenantId::new(subject.id()), label: label.into(), version: 0, ..Default::default() };
         metadata.ensure_tenant(&tenant).await.unwrap();
         assert_eq!(metadata.find_tenant(tenant.id).await.unwrap().unwrap().label, label);
         let at = format!("/{label}");
         subject.put(tenant.id, &at, b"x").await;
         assert_eq!(subject.read(tenant.id, &at, None).await.unwrap(), b"x");
     }
+}
+
+pub(crate) async fn a_tenant_keeps_its_region_and_its_retention(subject: &Subject) {
+    let metadata = subject.store().metadata;
+    let id = TenantId::new(subject.id());
+    let home = Tenant { id, label: "x".into(), ..Default::default() };
+    let stored = metadata.ensure_tenant(&home).await.unwrap();
+    assert_eq!(stored.region, Some(Region::parse("local").unwrap()), "that of the server");
+    assert_eq!(stored.retention, Some(Retention::default()));
+    let (region, retention) = (
+        Some(Region::parse("eu-1").unwrap()),
+        Some(Retention { versions: Some(3), age: Some(Duration::from_secs(60)) }),
+    );
+    let moved = Tenant { region, retention, ..stored };
+    let moved = metadata.ensure_tenant(&moved).await.unwrap();
+    assert_eq!((&moved.region, moved.retention), (&Some(Region::parse("eu-1").unwrap()), retention));
+    let kept =
+        metadata.ensure_tenant(&Tenant { region: None, retention: None, ..moved.clone() }).await.unwrap();
+    assert_eq!((&kept.region, kept.retention), (&moved.region, retention), "what is not said stays");
+    let reset = Tenant {
+        retention: Some(Retention { versions: Some(0), age: None }),
+        version: kept.version,
+        ..moved
+    };
+    let reset = metadata.ensure_tenant(&reset).await.unwrap();
+    assert_eq!(reset.retention, Some(Retention { versions: Some(0), age: None }));
+    assert_eq!(metadata.find_tenant(id).await.unwrap().unwrap(), reset);
+    assert_eq!(metadata.list_tenants(None, 10).await.unwrap(), [reset]);
 }
