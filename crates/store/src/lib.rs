@@ -7,6 +7,7 @@ pub mod files;
 pub mod links;
 mod open;
 pub mod passwords;
+pub mod postgres;
 pub mod principals;
 pub mod sessions;
 pub mod sqlite;
