@@ -5,6 +5,7 @@
 //! kernel, so the load generator may share the machine.
 
 mod cases;
+mod growth;
 mod load;
 mod report;
 mod servers;
@@ -23,7 +24,8 @@ type Result<T> = std::result::Result<T, Error>;
 const HELP: &str = "\
 Measures cacheroach, and nginx on the same files.
 
-Usage: cargo xtask bench [--case NAME...] [--peer nginx|none] [--rounds N] [--files N] [--json FILE] [--server FILE]
+Usage: cargo xtask bench growth ... (see cargo xtask bench growth --help)
+       cargo xtask bench [--case NAME...] [--peer nginx|none] [--rounds N] [--files N] [--json FILE] [--server FILE]
 
   --case NAME...   only these (default: all): get-4k get-64m put-4k put-64m list-1000 start
   --peer NAME      nginx (default, where it is installed) or none
@@ -120,18 +122,30 @@ async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
+/// What the command line asks for, done; or the help text.
+async fn obey(mut arguments: std::iter::Peekable<impl Iterator<Item = String>>) -> Result<()> {
+    if arguments.next_if(|word| word == "growth").is_some() {
+        return match growth::Options::parse(arguments)? {
+            Some(options) => growth::run(options).await,
+            None => help(growth::HELP),
+        };
+    }
+    match Options::parse(arguments)? {
+        Some(options) => run(options).await,
+        None => help(HELP),
+    }
+}
+
+fn help(text: &str) -> Result<()> {
+    print!("{text}");
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Options::parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => tokio::select! {
-            outcome = run(options) => outcome,
-            outcome = interrupted() => outcome,
-        },
-        Ok(None) => {
-            print!("{HELP}");
-            Ok(())
-        }
-        Err(error) => Err(error),
+    let outcome = tokio::select! {
+        outcome = Box::pin(obey(std::env::args().skip(1).peekable())) => outcome,
+        outcome = interrupted() => outcome,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

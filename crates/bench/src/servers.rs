@@ -135,6 +135,19 @@ fn stat_fields(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace()
 }
 
+/// What a process has cost, in user and system time.
+pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
+    cpu(&read_proc(process, "stat")?)
+}
+
+/// All processes of that name.
+pub(crate) fn processes_called(name: &str) -> Result<Vec<u32>> {
+    let numbers = fs::read_dir("/proc")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|process| read_proc(*process, "comm").is_ok_and(|comm| comm.trim() == name));
+    Ok(numbers.collect())
+}
+
 fn cpu(stat: &str) -> Result<Duration> {
     let (user, system) = (stat_fields(stat).nth(11), stat_fields(stat).nth(12));
     let (Some(user), Some(system)) = (user, system) else { return Err("/proc/PID/stat is too short".into()) };

@@ -22,6 +22,7 @@ Usage: cargo xtask COMMAND
                 --minutes N, --target NAME (one of crates/fuzz/corpus), --runs N (of each target, in place of minutes),
                 --keep (the smallest finds that reach further go into the kept corpus)
   bench ...     builds a release and measures it (cargo xtask bench --help)
+  bench growth  whether a store that grows stays as fast (cargo xtask bench growth --help)
   help          this
 ";
 
@@ -132,13 +133,15 @@ fn lint() -> Result {
 }
 
 fn bench(arguments: &[&str]) -> Result {
-    if wants_nginx(arguments) {
+    // That one has no server and no peer.
+    let grows = arguments.first() == Some(&"growth");
+    if !grows && wants_nginx(arguments) {
         // Without it the benchmark says that it left the peer out.
         if let Err(failure) = ensure_installed("nginx", "nginx-light") {
             eprintln!("xtask: no nginx: {failure}");
         }
     }
-    if !asks_for_help(arguments) && !arguments.contains(&"--server") {
+    if !grows && !asks_for_help(arguments) && !arguments.contains(&"--server") {
         // By itself: together with the benchmark it would get that one's features of shared dependencies.
         step(cargo().args(["build", "--release", "--locked", "--package", "cacheroach"]))?;
     }
