@@ -9,6 +9,7 @@ mod open;
 pub mod passwords;
 pub mod postgres;
 pub mod principals;
+pub mod purge;
 pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
@@ -24,6 +25,7 @@ use links::Links;
 pub use open::{Location, Settings, open};
 use passwords::Passwords;
 use principals::Principals;
+use purge::Purge;
 use sessions::Sessions;
 use tenants::Tenants;
 use uploads::Uploads;
@@ -31,11 +33,11 @@ use vhosts::Vhosts;
 
 /// A metadata engine: all nouns together.
 pub trait Metadata:
-    Files + Links + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync
+    Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync
 {
 }
 
-impl<T: Files + Links + Passwords + Principals + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata
+impl<T: Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata
     for T
 {
 }

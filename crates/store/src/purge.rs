@@ -1,0 +1,173 @@
+//! What goes in the end: what is past its time, and then what nothing refers to any more.
+//!
+//! # The lists
+//! Nothing here scans. Whoever takes away a reference notes, in the same transaction, what may have lost its last one:
+//!
+//! | who | notes |
+//! |---|---|
+//! | a new version over a current one | the path in `overwritten`, due now (an earlier due time stays) |
+//! | [`Purge::remove`] of a version | its rope in `loose_ropes`; of the last version of a path, its number in `last_versions` |
+//! | a commit of content that the tenant has a rope of already | the upload's own rope in `loose_ropes`; the pieces stay |
+//! | `abandon_upload` | nothing: it sets the deadline to the past, and the upload is overdue |
+//! | removal of an overdue upload | the chunks of its leases in `candidates`, its rope in `loose_ropes` |
+//! | removal of a piece | its chunk in `candidates` |
+//! | `delete_tenant` | the tenant in `gone_tenants` |
+//!
+//! # Rules that bind every engine
+//! - **Versions of a path only grow**, also after all of them were removed: the number of the next is one more than the
+//!   highest in `versions`, or without any there, the one in `last_versions`. Versions of one path go oldest first.
+//! - **A rope is referred to** by what inserts a version of it: a put that finds the rope by its hash, a commit likewise,
+//!   a copy, a move, a restored version. That transaction reads the row of `ropes` `FOR SHARE`; without the row the rope
+//!   is gone (put and commit make a new one, a copy finds nothing). The remover takes the row `FOR UPDATE` and
+//!   looks for versions in a second statement; it deletes the row with or before the first of its pieces.
+//! - **A chunk is referred to** by a piece (of a rope, or of an upload) or a lease. What inserts one of these reads the
+//!   row of `chunks` `FOR SHARE` in the same transaction, and relies on a live one only. The collector takes the row
+//!   `FOR UPDATE` and then looks for pieces and unexpired leases in a second statement. One `UPDATE … WHERE NOT EXISTS`
+//!   was seen to condemn what a concurrent upload had just referred to.
+//! - **A lease is unexpired** as long as its upload is there, is not finished, and its deadline is ahead by the clock of
+//!   the store. Lease, advance and commit take the upload's row and check the deadline; so does its remover.
+//! - **A condemned life** is moved out of `chunks` into `condemned`, in one transaction. So the next upload finds no row
+//!   and begins a life of a generation that was never used, and nobody forgets where bytes are that are still to be
+//!   erased. Row and bytes of a generation that was condemned never come back.
+//! - **A tenant that is gone** has nothing that can be read from the moment it is in `gone_tenants`, and can't be created
+//!   before it has left it.
+//! - Deadlines are by the clock of the store. No statement reads more than its batch.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cacheroach_model::{Hash, Path, Retention, TenantId};
+
+use crate::Result;
+use crate::chunks::Place;
+
+/// How long rows of what is over are kept: a clock that is set back must revive nothing, and who asks is told why.
+pub const REST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a finished upload is remembered after its deadline, for calls that are repeated.
+pub const FINISHED_REST: Duration = Duration::from_secs(3600);
+
+/// What is past its time. In this order, one kind leaves work for the next.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// Sessions that ended a [`REST`] ago.
+    Sessions,
+    /// Links that expired or were used up a [`REST`] ago. What was taken back and never expires stays.
+    Links,
+    /// Uploads past their deadline with their leases, and finished ones a [`FINISHED_REST`] later. Counts leases, too.
+    Uploads,
+    /// All that a deleted tenant left.
+    Tenants,
+    /// Versions of files that were deleted long enough ago.
+    Deleted,
+    /// Versions that a rule of retention keeps no longer.
+    Overwritten,
+    /// Ropes that no version has, and pieces of ropes and uploads that are no more. Counts pieces, too.
+    Ropes,
+}
+
+impl Kind {
+    /// In the order in which they are best removed.
+    pub const ALL: [Kind; 7] = [
+        Kind::Sessions,
+        Kind::Links,
+        Kind::Uploads,
+        Kind::Tenants,
+        Kind::Deleted,
+        Kind::Overwritten,
+        Kind::Ropes,
+    ];
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Limits {
+    /// Deleted files; none: for ever.
+    pub deleted_for: Option<Duration>,
+    /// Old versions, where a tenant has no rule of its own.
+    pub retention: Retention,
+}
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Removed {
+    /// How many rows went.
+    pub rows: usize,
+    /// Whether there may be more: the batch was full.
+    pub more: bool,
+}
+
+/// A life of a chunk that is over, whose bytes are in the chunk tier.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Condemned {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub chunk: Hash,
+    /// Which life.
+    pub generation: i64,
+    /// In bytes.
+    pub length: u32,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
+/// What a batch of candidates came to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Condemning {
+    /// To be erased, then [dropped](Purge::drop_chunks).
+    pub chunks: Vec<Condemned>,
+    /// How many chunks went with their rows: their bytes were beside them, or never came.
+    pub dropped: usize,
+    /// Their bytes.
+    pub dropped_bytes: u64,
+    /// Whether there may be more: a batch was full.
+    pub more: bool,
+}
+
+/// Removes what is over. Any number of servers may do so at once, and die between any two calls.
+#[async_trait]
+pub trait Purge {
+    /// Removes what is past its time, of one kind, in one transaction that touches some multiple of `batch` rows.
+    ///
+    /// # Errors
+    /// The store's; nothing is removed then.
+    async fn remove(&self, kind: Kind, limits: &Limits, batch: usize) -> Result<Removed>;
+
+    /// Looks at some candidates, from the chunk `from` on and then from the first: callers begin at random, so that they
+    /// don't meet. Those that nothing refers to are condemned: no rope and no upload will find them. Also
+    /// hands out again what was condemned, and handed out, longer ago than `dead_after`: whoever had it has died, or is
+    /// slow. To erase the same life twice is harmless.
+    ///
+    /// # Errors
+    /// The store's; nothing is condemned then.
+    async fn condemn(&self, from: Hash, dead_after: Duration, batch: usize) -> Result<Condemning>;
+
+    /// Forgets lives whose bytes are erased. Those that somebody else forgot before are fine.
+    ///
+    /// # Errors
+    /// The store's; they are handed out again.
+    async fn drop_chunks(&self, chunks: &[Condemned]) -> Result<()>;
+
+    /// The slow walk: of so many rows of chunks after one, makes candidates of those that nothing refers to. Answers
+    /// where it goes on, if it does.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn walk_chunks(
+        &self,
+        after: Option<(TenantId, Hash)>,
+        limit: usize,
+    ) -> Result<Option<(TenantId, Hash)>>;
+
+    /// The slow walk over files: notes those with old versions as due, where a rule limits them: a rule may have changed.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn walk_files(
+        &self,
+        retention: Retention,
+        after: Option<(TenantId, Path)>,
+        limit: usize,
+    ) -> Result<Option<(TenantId, Path)>>;
+}
