@@ -15,7 +15,7 @@
 //!
 //! # Rules that bind every engine
 //! - **Versions of a path only grow**, also after all of them were removed: the number of the next is one more than the
-//!   highest in `versions`, or without any there, the one in `last_versions`. Versions of one path go oldest first.
+//!   highest in `versions` and `last_versions`. Versions that a rule removes go oldest first.
 //! - **A rope is referred to** by what inserts a version of it: a put that finds the rope by its hash, a commit likewise,
 //!   a copy, a move, a restored version. That transaction reads the row of `ropes` `FOR SHARE`; without the row the rope
 //!   is gone (put and commit make a new one, a copy finds nothing). The remover takes the row `FOR UPDATE` and

@@ -1,7 +1,5 @@
 //! Links in SQLite.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use cacheroach_model::{LinkId, LinkKind, Networks, PrincipalId, SessionId, Timestamp, Version};
 use rusqlite::{Connection, Row, params};
@@ -10,10 +8,8 @@ use super::Sqlite;
 use super::row::{all, blob, change, count, get, limit, one, optional_blob, path, signed, time};
 use super::tenants::must_exist;
 use crate::links::{KeptLink, LinkListing, Links};
+use crate::purge::REST;
 use crate::{Error, Result};
-
-/// How long a row stays after its link has expired: a clock that is set back must revive nothing.
-const REST: Duration = Duration::from_secs(24 * 3600);
 
 /// How many that are over go when one comes.
 const SWEPT: i64 = 16;
@@ -102,7 +98,7 @@ impl Links for Sqlite {
 
     async fn use_link(&self, id: LinkId) -> Result<bool> {
         let use_one = move |connection: &Connection, now: Timestamp| {
-            let sql = "UPDATE links SET uses = uses + 1
+            let sql = "UPDATE links SET uses = uses + 1, spent_at = CASE WHEN uses + 1 >= max_uses THEN ?2 END
                        WHERE link = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
                            AND (max_uses IS NULL OR uses < max_uses)";
             Ok(change(connection, sql, params![id.as_bytes(), now.micros()])? > 0)
@@ -112,7 +108,7 @@ impl Links for Sqlite {
 
     async fn return_use(&self, id: LinkId) -> Result<()> {
         let give_back = move |connection: &Connection, _| {
-            let sql = "UPDATE links SET uses = uses - 1 WHERE link = ? AND uses > 0";
+            let sql = "UPDATE links SET uses = uses - 1, spent_at = NULL WHERE link = ? AND uses > 0";
             change(connection, sql, [id.as_bytes()]).map(drop)
         };
         self.writer.write(give_back).await

@@ -4,7 +4,7 @@ use cacheroach_model::{Entry, File, PastFile, Path, TenantId, Timestamp, Version
 use rusqlite::{Connection, Row, params};
 
 use super::row::{FILE, all, file, get, limit, one, path};
-use super::versions::{find, select};
+use super::versions::{STANDS, find, select};
 use crate::Result;
 use crate::files::{Browsing, Listed, Listing, Moment};
 
@@ -19,12 +19,12 @@ fn walk(past: Option<Timestamp>, from: &str) -> String {
     match past {
         None => format!(
             "SELECT {FILE} FROM files
-             WHERE tenant = ?1 AND path {from} ?2 AND path < ?3 AND modified_at <= ?4 ORDER BY path"
+             WHERE tenant = ?1 AND path {from} ?2 AND path < ?3 AND modified_at <= ?4 AND {STANDS} ORDER BY path"
         ),
         Some(_) => format!(
             "SELECT {FILE}, MAX(version) FROM versions
              WHERE tenant = ?1 AND path {from} ?2 AND path < ?3 AND modified_at <= ?4
-                 AND (deleted_at IS NULL OR deleted_at > ?4)
+                 AND (deleted_at IS NULL OR deleted_at > ?4) AND {STANDS}
              GROUP BY path ORDER BY path"
         ),
     }
@@ -37,11 +37,11 @@ fn as_it_was(
     then: Timestamp,
     deleted_since: bool,
 ) -> Result<Option<File>> {
-    let sql = select(
+    let sql = select(&format!(
         "FROM versions WHERE tenant = ?1 AND path = ?2 AND modified_at <= ?3
-             AND (deleted_at IS NULL OR (?4 AND deleted_at > ?3))
-         ORDER BY version DESC LIMIT 1",
-    );
+             AND (deleted_at IS NULL OR (?4 AND deleted_at > ?3)) AND {STANDS}
+         ORDER BY version DESC LIMIT 1"
+    ));
     one(connection, &sql, params![tenant.as_bytes(), path.as_str(), then.micros(), deleted_since], file)
 }
 
@@ -121,8 +121,8 @@ pub(super) fn versions(
     most: usize,
 ) -> Result<Vec<PastFile>> {
     let sql = format!(
-        "SELECT {FILE}, deleted_at FROM versions WHERE tenant = ? AND path = ? AND version < ?
-         ORDER BY version DESC LIMIT ?"
+        "SELECT {FILE}, deleted_at FROM versions WHERE tenant = ?1 AND path = ?2 AND version < ?3 AND {STANDS}
+         ORDER BY version DESC LIMIT ?4"
     );
     let before = before.map_or(i64::MAX, |version| version.0);
     all(connection, &sql, params![tenant.as_bytes(), at.as_str(), before, limit(most)], past_file)
@@ -135,7 +135,7 @@ pub(super) fn version(
     at: &Path,
     version: Version,
 ) -> Result<Option<File>> {
-    let sql = select("FROM versions WHERE tenant = ? AND path = ? AND version = ?");
+    let sql = select(&format!("FROM versions WHERE tenant = ?1 AND path = ?2 AND version = ?3 AND {STANDS}"));
     one(connection, &sql, params![tenant.as_bytes(), at.as_str(), version.0], file)
 }
 
@@ -154,6 +154,8 @@ pub(super) fn paths_below(
 ) -> Result<Vec<Path>> {
     let prefix = dir.prefix();
     let after = after.map_or(prefix.as_str(), Path::as_str).max(prefix.as_str());
-    let sql = "SELECT path FROM files WHERE tenant = ? AND path > ? AND path < ? ORDER BY path LIMIT ?";
-    all(connection, sql, params![tenant.as_bytes(), after, behind(&prefix), limit(most)], path)
+    let sql = format!(
+        "SELECT path FROM files WHERE tenant = ?1 AND path > ?2 AND path < ?3 AND {STANDS} ORDER BY path LIMIT ?4"
+    );
+    all(connection, &sql, params![tenant.as_bytes(), after, behind(&prefix), limit(most)], path)
 }

@@ -9,6 +9,7 @@ mod listings;
 mod migrations;
 mod passwords;
 mod principals;
+mod purge;
 mod readers;
 mod row;
 mod sessions;

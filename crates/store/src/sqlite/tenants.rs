@@ -3,27 +3,36 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheroach_model::{Region, Retention, Tenant, TenantId};
+use cacheroach_model::{Region, Retention, Tenant, TenantId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
+use super::purge::clear;
 use super::row::{all, blob, change, get, limit, one, region};
 use crate::tenants::Tenants;
 use crate::{Error, Result};
 
+/// How many rows of a deleted tenant go at a time, and how often before a tenant of its id is made.
+const CLEARED: usize = 2_000;
+const PATIENCE: usize = 50;
+
 const COLUMNS: &str = "tenant, label, version, region, keep_versions, keep_versions_for";
 
 fn tenant(row: &Row<'_>) -> Result<Tenant> {
-    let age = get::<Option<i64>>(row, "keep_versions_for")?;
     Ok(Tenant {
         id: blob(row, "tenant")?,
         label: get(row, "label")?,
         version: get(row, "version")?,
         region: Some(region(row)?),
-        retention: Some(Retention {
-            versions: get(row, "keep_versions")?,
-            age: age.map(|micros| Duration::from_micros(micros.unsigned_abs())),
-        }),
+        retention: Some(retention(row)?),
+    })
+}
+
+pub(super) fn retention(row: &Row<'_>) -> Result<Retention> {
+    let age = get::<Option<i64>>(row, "keep_versions_for")?;
+    Ok(Retention {
+        versions: get(row, "keep_versions")?,
+        age: age.map(|micros| Duration::from_micros(micros.unsigned_abs())),
     })
 }
 
@@ -33,11 +42,40 @@ pub(super) fn must_exist(connection: &Connection, id: TenantId) -> Result<()> {
     found.ok_or(Error::Missing("tenant"))
 }
 
+/// Whether there is still something of a deleted tenant.
+fn is_gone(connection: &Connection, id: TenantId) -> Result<bool> {
+    let sql = "SELECT 1 FROM gone_tenants WHERE tenant = ?";
+    Ok(one(connection, sql, [id.as_bytes()], |_| Ok(()))?.is_some())
+}
+
+impl Sqlite {
+    /// Clears away what a tenant of that id left, unless it was too much for whoever waits.
+    async fn clear_tenant(&self, id: TenantId) -> Result<()> {
+        for _ in 0..PATIENCE {
+            if !self.readers.look_up(move |connection| is_gone(connection, id)).await? {
+                break;
+            }
+            let clear = move |connection: &Connection, _| match is_gone(connection, id)? {
+                true => clear(connection, id, CLEARED),
+                false => Ok(0),
+            };
+            self.writer.write(clear).await?;
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Tenants for Sqlite {
     async fn ensure_tenant(&self, new: &Tenant) -> Result<Tenant> {
         let (new, home) = (new.clone(), self.region.clone());
+        if new.version == 0 {
+            self.clear_tenant(new.id).await?;
+        }
         let change = move |connection: &Connection, _| {
+            if new.version == 0 && is_gone(connection, new.id)? {
+                return Err(Error::Busy("what a tenant of this id left is being cleared away".into()));
+            }
             let retention = new.retention.unwrap_or_default();
             let age = retention.age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
             let sql = if new.version == 0 {
@@ -67,20 +105,13 @@ impl Tenants for Sqlite {
     }
 
     async fn delete_tenant(&self, id: TenantId, version: i64) -> Result<()> {
-        let delete = move |connection: &Connection, _| {
+        let delete = move |connection: &Connection, now: Timestamp| {
             let sql = "DELETE FROM tenants WHERE tenant = ? AND version = ?";
             if change(connection, sql, params![id.as_bytes(), version])? == 0 {
                 return Err(Error::Skew);
             }
-            // Rows of chunks stay: they alone know where bytes are that are still to be erased.
             for sql in [
                 "DELETE FROM vhosts WHERE tenant = ?",
-                "DELETE FROM files WHERE tenant = ?",
-                "DELETE FROM versions WHERE tenant = ?",
-                "DELETE FROM ropes WHERE tenant = ?",
-                "DELETE FROM pieces WHERE tenant = ?",
-                "DELETE FROM leases WHERE upload IN (SELECT upload FROM uploads WHERE tenant = ?)",
-                "DELETE FROM uploads WHERE tenant = ?",
                 "UPDATE sessions SET tenant_gone = 1, name = NULL WHERE tenant = ?",
                 "DELETE FROM links WHERE tenant = ? AND revoked_at IS NULL",
                 // What was taken back stays so, should there be a tenant of that id again; nothing else of it stays.
@@ -88,7 +119,10 @@ impl Tenants for Sqlite {
             ] {
                 change(connection, sql, [id.as_bytes()])?;
             }
-            Ok(())
+            let sql = "INSERT INTO gone_tenants (tenant, gone_at) VALUES (?, ?)";
+            change(connection, sql, params![id.as_bytes(), now.micros()])?;
+            // All of a small one, and the purge does the rest: nobody finds any of it from now on.
+            clear(connection, id, CLEARED).map(drop)
         };
         self.writer.write(delete).await
     }

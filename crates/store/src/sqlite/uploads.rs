@@ -7,12 +7,16 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::chunks::ensure_chunk;
 use super::files::{find_rope, rope_of};
+use super::purge::{end_upload, loosen};
 use super::row::{blob, change, count, get, one, path, signed, time};
 use super::tenants::must_exist;
 use super::versions::add_version;
 use crate::files::{Kept, NewFile};
 use crate::uploads::{Lease, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
 use crate::{Error, Result};
+
+/// How many leases go with an abandoned upload at once; of a longer one, the purge removes the rest.
+const ABANDONED: usize = 1_000;
 
 fn progress(row: &Row<'_>) -> Result<Progress> {
     Ok(Progress {
@@ -37,8 +41,10 @@ const COLUMNS: &str =
 
 /// One that can still go on, or is finished.
 fn find(connection: &Connection, id: UploadId, now: Timestamp) -> Result<Option<Progress>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM uploads WHERE upload = ? AND (deadline > ? OR outcome IS NOT NULL)");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM uploads u WHERE upload = ? AND (deadline > ? OR outcome IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM gone_tenants g WHERE g.tenant = u.tenant)"
+    );
     one(connection, &sql, params![id.as_bytes(), now.micros()], progress)
 }
 
@@ -148,8 +154,8 @@ fn commit(
     let rope = match (size, find_rope(connection, file.tenant, &file.hash)?) {
         (0, _) => None,
         (_, Some(known)) => {
-            let sql = "DELETE FROM pieces WHERE tenant = ? AND rope = ?";
-            change(connection, sql, params![tenant, rope.as_bytes()])?;
+            // Maybe cut at other places: its own pieces go, in batches, and with them chunks that only they need.
+            loosen(connection, file.tenant, rope)?;
             Some(known)
         }
         (_, None) => {
@@ -214,14 +220,12 @@ impl Uploads for Sqlite {
 
     async fn abandon_upload(&self, id: UploadId) -> Result<()> {
         let abandon = move |connection: &Connection, _| {
-            let sql = "DELETE FROM pieces WHERE rope = ?1 AND tenant =
-                           (SELECT tenant FROM uploads WHERE upload = ?1 AND outcome IS NULL)";
-            change(connection, sql, [id.as_bytes()])?;
-            let sql = "DELETE FROM leases WHERE upload = ?1
-                           AND EXISTS (SELECT 1 FROM uploads WHERE upload = ?1 AND outcome IS NULL)";
-            change(connection, sql, [id.as_bytes()])?;
-            change(connection, "DELETE FROM uploads WHERE upload = ? AND outcome IS NULL", [id.as_bytes()])
-                .map(drop)
+            // Whatever the clock says from now on, it is over.
+            let sql = "UPDATE uploads SET deadline = 0 WHERE upload = ? AND outcome IS NULL RETURNING tenant";
+            match one(connection, sql, [id.as_bytes()], |row| blob(row, "tenant"))? {
+                Some(tenant) => end_upload(connection, tenant, id, ABANDONED).map(drop),
+                None => Ok(()),
+            }
         };
         self.writer.write(abandon).await
     }

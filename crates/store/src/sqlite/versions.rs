@@ -3,6 +3,7 @@
 use cacheroach_model::{Expected, File, Path, RopeId, TenantId, Timestamp, Version};
 use rusqlite::{Connection, params};
 
+use super::purge::note_overwritten;
 use super::row::{FILE, change, file, get, metadata_text, one, signed};
 use crate::files::NewFile;
 use crate::{Error, Result};
@@ -29,16 +30,22 @@ pub(super) fn add_version_of(
 ) -> Result<Version> {
     let (tenant, path) = (new.tenant.as_bytes(), new.path.as_str());
     // Deleted versions count: numbers of a path only grow. A path that was deleted comes into being anew.
+    // So do those that are purged.
     let sql = "SELECT (SELECT MAX(version) FROM versions WHERE tenant = ?1 AND path = ?2) AS last,
+                      (SELECT version FROM last_versions WHERE tenant = ?1 AND path = ?2) AS purged,
                       (SELECT created_at FROM files WHERE tenant = ?1 AND path = ?2) AS created_at";
     let (last, created_at) = one(connection, sql, params![tenant, path], |row| {
-        Ok((get::<Option<i64>>(row, "last")?, get::<Option<i64>>(row, "created_at")?))
+        let last = get::<Option<i64>>(row, "last")?.max(get(row, "purged")?);
+        Ok((last, get::<Option<i64>>(row, "created_at")?))
     })?
     .unwrap_or_default();
     // The last version is the current one unless it is deleted: then there is no head.
     let current = created_at.and(last).map(Version);
     if !new.expected.is_met_by(current) {
         return Err(Error::Skew);
+    }
+    if current.is_some() {
+        note_overwritten(connection, new.tenant, &new.path, now)?;
     }
     let version = last.unwrap_or(0) + 1;
     for sql in [
@@ -74,16 +81,20 @@ pub(super) fn find(
     let (tenant, path) = (tenant.as_bytes(), path.as_str());
     match version {
         None => {
-            let sql = select("FROM files WHERE tenant = ? AND path = ?");
+            let sql = select(&format!("FROM files WHERE tenant = ?1 AND path = ?2 AND {STANDS}"));
             one(connection, &sql, params![tenant, path], file)
         }
         Some(Version(version)) => {
-            let sql =
-                select("FROM versions WHERE tenant = ? AND path = ? AND version = ? AND deleted_at IS NULL");
+            let sql = select(&format!(
+                "FROM versions WHERE tenant = ?1 AND path = ?2 AND version = ?3 AND deleted_at IS NULL AND {STANDS}"
+            ));
             one(connection, &sql, params![tenant, path, version], file)
         }
     }
 }
+
+/// That the tenant (`?1`) is not one of those whose rows are being cleared away.
+pub(super) const STANDS: &str = "NOT EXISTS (SELECT 1 FROM gone_tenants WHERE tenant = ?1)";
 
 pub(super) fn select(from: &str) -> String {
     format!("SELECT {FILE} {from}")
