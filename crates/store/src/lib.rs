@@ -37,8 +37,8 @@ pub trait Metadata:
 {
 }
 
-impl<T: Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync> Metadata
-    for T
+impl<T: Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync>
+    Metadata for T
 {
 }
 

@@ -98,7 +98,8 @@ impl Links for Sqlite {
 
     async fn use_link(&self, id: LinkId) -> Result<bool> {
         let use_one = move |connection: &Connection, now: Timestamp| {
-            let sql = "UPDATE links SET uses = uses + 1, spent_at = CASE WHEN uses + 1 >= max_uses THEN ?2 END
+            let sql =
+                "UPDATE links SET uses = uses + 1, spent_at = CASE WHEN uses + 1 >= max_uses THEN ?2 END
                        WHERE link = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
                            AND (max_uses IS NULL OR uses < max_uses)";
             Ok(change(connection, sql, params![id.as_bytes(), now.micros()])? > 0)

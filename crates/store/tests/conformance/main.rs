@@ -13,6 +13,7 @@ mod links;
 mod model;
 mod passwords;
 mod principals;
+mod purge;
 mod sessions;
 mod subject;
 mod tenants;
@@ -135,6 +136,29 @@ const CASES: &[Case] = cases! {
         a39_an_upload_into_a_deleted_tenant_is_over,
         an_empty_upload_is_an_empty_file,
         c09_many_at_once_make_as_many_versions,
+    }
+    purge {
+        p6_a_deleted_file_goes_with_its_bytes_when_its_time_is_over,
+        p6_nothing_is_removed_without_a_limit,
+        p4_numbers_of_a_path_grow_beyond_its_purge,
+        the_newest_versions_stay_as_many_as_the_rule_says,
+        old_versions_go_when_they_were_overwritten_long_enough_ago,
+        a_tenants_own_rule_is_above_the_servers,
+        f34_a_batch_is_never_exceeded,
+        f02_another_collector_takes_over_from_one_that_died,
+        f31_a_slow_collector_does_not_harm_the_next_life,
+        f29_what_an_upload_leased_stays,
+        f29_a_chunk_condemned_before_the_lease_is_written_again,
+        f30_an_upload_past_its_deadline_fails_cleanly,
+        a_finished_upload_is_remembered_for_a_while,
+        p6_an_abandoned_upload_leaves_no_bytes,
+        p6_a_content_cut_otherwise_leaves_no_bytes,
+        f32_the_same_content_written_while_it_is_purged_is_whole,
+        f29_a_copy_keeps_a_rope_that_was_to_go,
+        f33_a_reader_of_what_is_purged_gets_an_error_never_other_bytes,
+        p6_the_walk_finds_what_no_list_names,
+        sessions_and_links_rest_for_a_day_and_go,
+        a_tenant_goes_in_batches_and_is_never_seen_again,
     }
     durable {
         p1_what_was_answered_is_there_after_a_restart,

@@ -133,7 +133,8 @@ pub(super) fn walk(
         Some((tenant, chunk)) => (&tenant.as_bytes()[..], &chunk.as_bytes()[..]),
         None => Default::default(),
     };
-    let sql = "SELECT tenant, chunk FROM chunks WHERE (tenant, chunk) > (?, ?) ORDER BY tenant, chunk LIMIT ?";
+    let sql =
+        "SELECT tenant, chunk FROM chunks WHERE (tenant, chunk) > (?, ?) ORDER BY tenant, chunk LIMIT ?";
     let rows = all(connection, sql, params![tenant, chunk, limit(most)], key)?;
     let next = if rows.len() < most { None } else { rows.last().copied() };
     let mut suspects = Vec::new();

@@ -54,7 +54,8 @@ fn remove_links(connection: &Connection, now: Timestamp, batch: usize) -> Result
 /// Versions of deleted files. The number of the last one of a path is kept: the next must be higher.
 fn remove_deleted(connection: &Connection, now: Timestamp, limits: &Limits, batch: usize) -> Result<usize> {
     let Some(length) = limits.deleted_for else { return Ok(0) };
-    let sql = "SELECT tenant, path, version, rope FROM versions WHERE deleted_at IS NOT NULL AND deleted_at <= ?
+    let sql =
+        "SELECT tenant, path, version, rope FROM versions WHERE deleted_at IS NOT NULL AND deleted_at <= ?
                ORDER BY deleted_at, tenant, path, version LIMIT ?";
     let over = all(connection, sql, params![ago(now, length), limit(batch)], version)?;
     for one in &over {

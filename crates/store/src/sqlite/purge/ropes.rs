@@ -16,9 +16,8 @@ pub(in super::super) fn loosen(connection: &Connection, tenant: TenantId, rope: 
 
 pub(super) fn remove(connection: &Connection, batch: usize) -> Result<Removed> {
     let sql = "SELECT tenant, rope FROM loose_ropes LIMIT ?";
-    let loose: Vec<(TenantId, RopeId)> = all(connection, sql, [limit(batch)], |row| {
-        Ok((blob(row, "tenant")?, blob(row, "rope")?))
-    })?;
+    let loose: Vec<(TenantId, RopeId)> =
+        all(connection, sql, [limit(batch)], |row| Ok((blob(row, "tenant")?, blob(row, "rope")?)))?;
     let (mut rows, mut room, mut more) = (0, batch, loose.len() >= batch);
     for (tenant, rope) in loose {
         if room == 0 {
