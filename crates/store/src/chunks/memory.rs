@@ -1,12 +1,13 @@
 //! Chunks in memory: for tests, and for stores that need not outlive the process.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Chunks, KeptChunk, NewChunk, Place};
+use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place};
 use crate::{Error, Result};
 
 /// Holds chunks until it is dropped. Its places are numbers that count up, big-endian.
@@ -17,7 +18,7 @@ pub struct Memory(Mutex<Kept>);
 struct Kept {
     /// Given out last.
     last: u64,
-    chunks: HashMap<u64, NewChunk>,
+    chunks: BTreeMap<u64, NewChunk>,
 }
 
 impl Memory {
@@ -34,8 +35,21 @@ impl Memory {
 }
 
 /// What a place says, unless it was made elsewhere.
-fn number(place: &Place) -> Option<u64> {
-    place.0.as_slice().try_into().ok().map(u64::from_be_bytes)
+fn number(place: &[u8]) -> Option<u64> {
+    place.try_into().ok().map(u64::from_be_bytes)
+}
+
+fn found((number, chunk): (&u64, &NewChunk)) -> FoundChunk {
+    FoundChunk {
+        chunk: KeptChunk {
+            tenant: chunk.tenant,
+            hash: chunk.hash,
+            length: u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX),
+            place: Place(number.to_be_bytes().to_vec()),
+        },
+        generation: chunk.generation,
+        written_at: None,
+    }
 }
 
 fn is(kept: &NewChunk, chunk: &KeptChunk) -> bool {
@@ -58,7 +72,7 @@ impl Chunks for Memory {
 
     async fn read(&self, chunk: &KeptChunk) -> Result<Bytes> {
         let kept = self.kept();
-        let found = number(&chunk.place).and_then(|number| kept.chunks.get(&number));
+        let found = number(&chunk.place.0).and_then(|number| kept.chunks.get(&number));
         match found {
             Some(found) if is(found, chunk) => Ok(found.bytes.clone()),
             _ => Err(Error::Damaged(format!(
@@ -69,7 +83,7 @@ impl Chunks for Memory {
     }
 
     async fn erase(&self, chunk: &KeptChunk) -> Result<()> {
-        let Some(number) = number(&chunk.place) else {
+        let Some(number) = number(&chunk.place.0) else {
             return Err(Error::Damaged(format!(
                 "chunk {}: {:02x?} is no place in memory",
                 chunk.hash, chunk.place.0
@@ -86,6 +100,17 @@ impl Chunks for Memory {
                 Ok(())
             }
         }
+    }
+
+    async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let wrong = || Error::Failed("a cursor of another tier".into());
+        let after = after.map_or(Ok(0), |after| number(&after.0).ok_or_else(wrong))?;
+        let kept = self.kept();
+        let mut rest = kept.chunks.range((Bound::Excluded(after), Bound::Unbounded));
+        let chunks: Vec<FoundChunk> = rest.by_ref().take(limit.max(1)).map(found).collect();
+        let last = chunks.last().filter(|_| rest.next().is_some());
+        let next = last.map(|last| Cursor(last.chunk.place.0.clone()));
+        Ok(Page { chunks, next })
     }
 }
 

@@ -1,11 +1,12 @@
 //! Chunk tiers: where the bytes of larger chunks are. Which chunks exist, and where, is the metadata engine's to know.
 
+pub mod db;
 pub mod disk;
 pub mod memory;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{Hash, TenantId};
+use cacheroach_model::{Hash, TenantId, Timestamp};
 
 use crate::Result;
 
@@ -23,7 +24,7 @@ pub struct NewChunk {
 }
 
 /// A chunk that is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeptChunk {
     /// Whose.
     pub tenant: TenantId,
@@ -38,6 +39,31 @@ pub struct KeptChunk {
 /// Where a tier keeps the bytes of a chunk. Meaningless elsewhere, and never given out twice.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place(pub Vec<u8>);
+
+/// Bytes that a tier has, whether a row names them or not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FoundChunk {
+    /// What [`Chunks::read`] and [`Chunks::erase`] take.
+    pub chunk: KeptChunk,
+    /// The life of the chunk that they were written for. A lease's row comes before the bytes, and a generation never
+    /// comes twice: bytes whose tenant, hash and generation no row has will never be anybody's.
+    pub generation: i64,
+    /// They were written then or before, by the clock of whoever keeps them; none: nobody noted it.
+    pub written_at: Option<Timestamp>,
+}
+
+/// A part of what a tier has.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// In the tier's order; there may be none although the walk goes on.
+    pub chunks: Vec<FoundChunk>,
+    /// Where the walk goes on; none: this was the end.
+    pub next: Option<Cursor>,
+}
+
+/// How far a walk through a tier has come. Meaningless elsewhere; it stays good over a restart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Cursor(pub Vec<u8>);
 
 /// A chunk tier.
 #[async_trait]
@@ -59,4 +85,11 @@ pub trait Chunks: Send + Sync {
     /// # Errors
     /// The bytes may still be there.
     async fn erase(&self, chunk: &KeptChunk) -> Result<()>;
+
+    /// What is there, in pages of about `limit` at most: all that was written before the first page was asked for and
+    /// not erased since; what comes or goes meanwhile may be missed or told. The bytes are not read.
+    ///
+    /// # Errors
+    /// The tier's; a cursor of something else.
+    async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page>;
 }

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/sqlite/0004_vhost_settings.sql")),
     (5, include_str!("../../migrations/sqlite/0005_retention.sql")),
     (6, include_str!("../../migrations/sqlite/0006_purge.sql")),
+    (7, include_str!("../../migrations/sqlite/0007_chunk_data.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`. One thread writes and commits what is waiting
 //! together; readers run beside it and see what was committed before they began.
 
+mod chunk_data;
 mod chunks;
 mod copies;
 mod files;

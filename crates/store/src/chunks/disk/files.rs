@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -25,6 +26,8 @@ pub(super) enum Access {
 pub(super) trait Files: Send + Sync {
     /// The highest number of a pack, 0 without any.
     fn highest(&self) -> io::Result<u32>;
+    /// The lowest number of a pack that is above one.
+    fn next(&self, after: u32) -> io::Result<Option<u32>>;
     /// A pack that must not be there yet, for writing.
     fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>>;
     fn open(&self, number: u32, access: Access) -> io::Result<Arc<dyn PackFile>>;
@@ -41,6 +44,8 @@ pub(super) trait PackFile: Send + Sync {
     fn write(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
     /// Makes what was written survive the loss of power.
     fn sync(&self) -> io::Result<()>;
+    /// How long it is, and when it was changed last.
+    fn extent(&self) -> io::Result<(u64, SystemTime)>;
     /// Makes a region read as zeros, and gives its room back where the file system can.
     fn punch(&self, offset: u64, length: u64) -> io::Result<()>;
 }
@@ -83,6 +88,19 @@ impl Files for Folder {
             highest = highest.max(number(Path::new(&entry?.file_name())).unwrap_or(0));
         }
         Ok(highest)
+    }
+
+    fn next(&self, after: u32) -> io::Result<Option<u32>> {
+        let mut lowest = None;
+        for entry in fs::read_dir(&self.0)? {
+            // One whose name is not padded is not opened by its number, and nothing of ours.
+            let name = entry?.file_name();
+            let padded = |number: &u32| self.path(*number).file_name() == Some(&name);
+            if let Some(number) = number(Path::new(&name)).filter(padded).filter(|number| *number > after) {
+                lowest = Some(lowest.map_or(number, |lowest: u32| lowest.min(number)));
+            }
+        }
+        Ok(lowest)
     }
 
     fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {
@@ -139,6 +157,11 @@ impl PackFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn extent(&self) -> io::Result<(u64, SystemTime)> {
+        let metadata = self.metadata()?;
+        Ok((metadata.len(), metadata.modified()?))
     }
 
     fn punch(&self, offset: u64, length: u64) -> io::Result<()> {

@@ -43,6 +43,7 @@ mod packs;
 mod record;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::fmt;
 use std::path::Path;
@@ -55,7 +56,7 @@ use tokio::task::spawn_blocking;
 
 use self::files::{Files, Folder};
 use self::packs::Packs;
-use super::{Chunks, KeptChunk, NewChunk, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
 use crate::{Error, Result};
 
 /// How a [`Disk`] works.
@@ -142,6 +143,11 @@ impl Chunks for Disk {
     async fn erase(&self, chunk: &KeptChunk) -> Result<()> {
         let chunk = chunk.clone();
         self.blocking(&self.writes, move |packs| packs.erase(&chunk)).await
+    }
+
+    async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let after = after.cloned();
+        self.blocking(&self.reads, move |packs| packs.list(after.as_ref(), limit)).await
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::files::{Access, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
-use crate::chunks::{KeptChunk, NewChunk};
+use super::walk;
+use crate::chunks::{Cursor, KeptChunk, NewChunk, Page};
 use crate::{Error, Result};
 
 /// The packs. Everything here blocks.
@@ -156,6 +157,25 @@ impl Packs {
             return Err(damaged(spot, chunk, "the header is not the chunk's, so it is not erased"));
         }
         file.punch(spot.offset(), room(spot.length)).map_err(classify)
+    }
+
+    /// Records of one pack, from where the walk stands.
+    pub(super) fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let (number, block) = after.map_or(Ok((0, 0)), walk::parse)?;
+        // Either on in a pack, or from the beginning of the one after it.
+        let number = match block {
+            0 => self.files.next(number).map_err(classify)?,
+            _ => Some(number),
+        };
+        let Some(number) = number else { return Ok(Page::default()) };
+        let file = match self.files.open(number, Access::Read) {
+            // A void pack went, or somebody took it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Page { chunks: Vec::new(), next: Some(walk::cursor(number, 0)) });
+            }
+            opened => opened.map_err(classify)?,
+        };
+        walk::page(number, &*file, block, limit.max(1)).map_err(classify)
     }
 
     fn handle(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {

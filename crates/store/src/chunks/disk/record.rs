@@ -1,6 +1,6 @@
 //! The bytes of headers and places. The format is described in [`super`].
 
-use cacheroach_model::{CHUNK_SIZE, Hash};
+use cacheroach_model::{CHUNK_SIZE, Hash, TenantId};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::chunks::{KeptChunk, NewChunk, Place};
@@ -49,6 +49,43 @@ pub(super) fn names(header: &[u8], chunk: &KeptChunk) -> bool {
         && header[8..12] == chunk.length.to_be_bytes()
         && header[24..40] == *chunk.tenant.as_bytes()
         && header[HASH..HEADER] == *chunk.hash.as_bytes()
+}
+
+/// The seed in the first block of this pack; `None`: it is not that.
+pub(super) fn seed(block: &[u8], number: u32) -> Option<u64> {
+    let seed = u64::from_be_bytes(block.get(16..24)?.try_into().ok()?);
+    (*block == pack_header(number, seed)).then_some(seed)
+}
+
+/// What the header of a record says.
+pub(super) struct Named {
+    pub(super) tenant: TenantId,
+    pub(super) hash: Hash,
+    pub(super) generation: i64,
+    pub(super) length: u32,
+    pub(super) checksum: u64,
+}
+
+/// `None` for what is no header that was written under this seed, holes and torn ones among them.
+pub(super) fn parse_header(bytes: &[u8], seed: u64) -> Option<Named> {
+    let mut header: [u8; HEADER] = *bytes.first_chunk()?;
+    let own = u64::from_be_bytes(part(&header, 88));
+    header[88..96].fill(0);
+    if header[..8] != *RECORD_MAGIC || xxh3_64_with_seed(&header, seed) != own {
+        return None;
+    }
+    let length = u32::from_be_bytes(part(&header, 8));
+    (length as usize <= CHUNK_SIZE).then_some(Named {
+        tenant: TenantId::new(part(&header, 24)),
+        hash: Hash::new(part(&header, HASH)),
+        generation: i64::from_be_bytes(part(&header, 16)),
+        length,
+        checksum: u64::from_be_bytes(part(&header, 40)),
+    })
+}
+
+fn part<const N: usize>(header: &[u8; HEADER], at: usize) -> [u8; N] {
+    *header[at..].first_chunk().expect("a part of a header lies within it")
 }
 
 /// Of a chunk's hash and its bytes.
@@ -117,7 +154,6 @@ impl Spot {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use cacheroach_model::TenantId;
 
     use super::*;
 

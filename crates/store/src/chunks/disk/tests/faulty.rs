@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::SystemTime;
 
 use rustix::io::Errno;
 
@@ -80,6 +81,10 @@ impl Faulty {
 impl Files for Faulty {
     fn highest(&self) -> io::Result<u32> {
         self.inner.highest()
+    }
+
+    fn next(&self, after: u32) -> io::Result<Option<u32>> {
+        self.inner.next(after)
     }
 
     fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {
@@ -160,6 +165,10 @@ impl PackFile for FaultyPack {
             self.inner.write(offset, &mut [IoSlice::new(&bytes)])?;
         }
         self.inner.sync()
+    }
+
+    fn extent(&self) -> io::Result<(u64, SystemTime)> {
+        self.inner.extent()
     }
 
     fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
