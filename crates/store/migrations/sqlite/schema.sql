@@ -1,3 +1,20 @@
+CREATE TABLE candidates (
+    chunk BLOB NOT NULL,
+    tenant BLOB NOT NULL,
+    PRIMARY KEY (chunk, tenant)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chunk_data (
+    tenant BLOB NOT NULL,
+    chunk BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    written_at INTEGER NOT NULL,
+    -- Last, so that what is before it is read without it.
+    data BLOB NOT NULL,
+    PRIMARY KEY (tenant, chunk, generation, attempt)
+) STRICT;
+
 CREATE TABLE chunks (
     tenant BLOB NOT NULL,
     chunk BLOB NOT NULL,
@@ -8,6 +25,16 @@ CREATE TABLE chunks (
     data BLOB,
     PRIMARY KEY (tenant, chunk),
     CHECK (state <> 1 OR (place IS NULL) <> (data IS NULL))
+) STRICT;
+
+CREATE TABLE condemned (
+    generation INTEGER NOT NULL PRIMARY KEY,
+    tenant BLOB NOT NULL,
+    chunk BLOB NOT NULL,
+    length INTEGER NOT NULL CHECK (length > 0),
+    place BLOB NOT NULL,
+    -- When it was handed out to be erased.
+    condemned_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE files (
@@ -28,6 +55,18 @@ CREATE TABLE generations (
     only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
     last INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE gone_tenants (
+    tenant BLOB NOT NULL PRIMARY KEY,
+    gone_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE last_versions (
+    tenant BLOB NOT NULL,
+    path TEXT NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    PRIMARY KEY (tenant, path)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE leases (
     upload BLOB NOT NULL,
@@ -60,12 +99,26 @@ CREATE TABLE links (
     -- Of each file that comes by a drop link; types with commas between them.
     max_size INTEGER CHECK (max_size > 0),
     content_types TEXT NOT NULL
+, spent_at INTEGER) STRICT, WITHOUT ROWID;
+
+CREATE TABLE loose_ropes (
+    tenant BLOB NOT NULL,
+    rope BLOB NOT NULL,
+    PRIMARY KEY (tenant, rope)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE migrations (
             number INTEGER NOT NULL PRIMARY KEY,
             applied_at INTEGER NOT NULL
          ) STRICT;
+
+CREATE TABLE overwritten (
+    tenant BLOB NOT NULL,
+    path TEXT NOT NULL,
+    due_at INTEGER NOT NULL,
+    after INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, path)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE passwords (
     principal BLOB NOT NULL PRIMARY KEY,
@@ -173,15 +226,23 @@ CREATE TABLE vhosts (
     tenant BLOB NOT NULL
 , login INTEGER NOT NULL DEFAULT 0, cors TEXT NOT NULL DEFAULT '', spa INTEGER NOT NULL DEFAULT 0, index_name TEXT NOT NULL DEFAULT '', error_page TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
+CREATE INDEX condemned_by_time ON condemned (condemned_at);
+
 CREATE INDEX leases_of_chunk ON leases (tenant, chunk);
 
 CREATE INDEX links_by_expiry ON links (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE INDEX links_by_last_use ON links (spent_at) WHERE spent_at IS NOT NULL;
 
 CREATE INDEX links_of_path ON links (tenant, path, link);
 
 CREATE INDEX links_of_principal ON links (tenant, principal, path, link);
 
+CREATE INDEX overwritten_by_due ON overwritten (due_at);
+
 CREATE INDEX pieces_of_chunk ON pieces (tenant, chunk);
+
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name) WHERE name IS NOT NULL;
 
@@ -189,11 +250,13 @@ CREATE INDEX sessions_of_principal ON sessions (principal, expires_at);
 
 CREATE INDEX sessions_on_tenant ON sessions (tenant) WHERE tenant IS NOT NULL;
 
-CREATE INDEX uploads_by_deadline ON uploads (deadline);
+CREATE INDEX uploads_finished ON uploads (deadline) WHERE outcome IS NOT NULL;
 
 CREATE INDEX uploads_of_tenant ON uploads (tenant);
 
-CREATE INDEX versions_deleted ON versions (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX uploads_open ON uploads (deadline) WHERE outcome IS NULL;
+
+CREATE INDEX versions_deleted ON versions (deleted_at, tenant, path, version) WHERE deleted_at IS NOT NULL;
 
 CREATE INDEX versions_of_rope ON versions (tenant, rope) WHERE rope IS NOT NULL;
 
