@@ -13,12 +13,13 @@ use prost_types::FileDescriptorSet;
 /// Asked for by front ends inside the process; no gRPC service of its own.
 const INTERNAL: &str = "content.proto";
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
     "capabilities.proto",
     "diag.proto",
     "file.proto",
     "principal.proto",
     "session.proto",
+    "store.proto",
     "tenant.proto",
     "token.proto",
     "upload.proto",

@@ -31,6 +31,8 @@ package! {
     principal,
     /// Sessions.
     session,
+    /// Looking after what is kept.
+    store,
     /// Tenants.
     tenant,
     /// Tokens.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cacheroach_api::file::files_client::FilesClient;
 use cacheroach_api::principal::principals_client::PrincipalsClient;
+use cacheroach_api::store::stores_client::StoresClient;
 use cacheroach_api::tenant::tenants_client::TenantsClient;
 use cacheroach_api::token::tokens_client::TokensClient;
 use cacheroach_api::upload::uploads_client::UploadsClient;
@@ -101,6 +102,8 @@ impl Client {
     clients! {
         /// Principals.
         principals: PrincipalsClient,
+        /// What is kept, as a whole.
+        stores: StoresClient,
         /// Tenants.
         tenants: TenantsClient,
         /// Sessions and their tokens.

@@ -177,10 +177,11 @@ fn shown(message: &DynamicMessage) -> serde_json::Value {
     message.serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new()).unwrap()
 }
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "cacheroach.diag.Diags",
     "cacheroach.file.Files",
     "cacheroach.principal.Principals",
+    "cacheroach.store.Stores",
     "cacheroach.tenant.Tenants",
     "cacheroach.token.Tokens",
     "cacheroach.upload.Uploads",

@@ -13,6 +13,7 @@ mod fetch;
 mod files;
 mod hashing;
 mod hint;
+mod jobs;
 mod links;
 mod listings;
 mod passwords;
@@ -25,7 +26,7 @@ mod uploads;
 mod versions;
 mod vhosts;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cacheroach_auth::Keys;
@@ -42,6 +43,7 @@ pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result, Unproven};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};
 pub use hint::Hint;
+pub use jobs::{PurgeReport, PurgeSettings, purge_all};
 pub use links::Linked;
 pub use listings::Directory;
 pub use sites::{AtHost, Site};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub fetch: FetchSettings,
     /// How long a link may live, whatever was asked for or signed before. Default: as long as was asked.
     pub link_max_validity: Option<Duration>,
+    /// What the server removes by itself.
+    pub purge: PurgeSettings,
 }
 
 /// What a superuser may be told of the machine.
@@ -79,6 +83,7 @@ impl Default for Settings {
             large_writes: 1024,
             fetch: FetchSettings::default(),
             link_max_validity: None,
+            purge: PurgeSettings::default(),
         }
     }
 }
@@ -97,6 +102,8 @@ pub struct Service {
     hashing: hashing::Hashing,
     throttle: throttle::Throttle,
     sites: Sites,
+    /// Since the start.
+    purged: Mutex<PurgeReport>,
 }
 
 impl Service {
@@ -123,6 +130,7 @@ impl Service {
             hashing,
             throttle,
             sites: Sites::default(),
+            purged: Mutex::default(),
         }
     }
 

@@ -82,17 +82,21 @@ impl Bootstrap {
             (None, Some(file)) => read(file),
             (None, None) => self.beside.key(),
         };
-        let text = text.map_err(|e| Error::because("supertoken is required", e))?;
-        let text: String = text.split_whitespace().collect();
-        if text.is_empty() {
-            return Err(Error::new("supertoken is required"));
-        }
-        STANDARD.decode(text).map_err(|_| Error::new("the signing key is not base64"))
+        decode_key(&text.map_err(|e| Error::because("supertoken is required", e))?)
     }
 }
 
+/// A signing key as it is written down.
+pub(super) fn decode_key(text: &str) -> Result<Vec<u8>, Error> {
+    let text: String = text.split_whitespace().collect();
+    if text.is_empty() {
+        return Err(Error::new("supertoken is required"));
+    }
+    STANDARD.decode(text).map_err(|_| Error::new("the signing key is not base64"))
+}
+
 /// A key holder's own token: super, for a minute, of no principal and in no store.
-fn mint(key: &[u8], now: i64) -> Result<String, Error> {
+pub(super) fn mint(key: &[u8], now: i64) -> Result<String, Error> {
     let claims = serde_json::json!({
         "msg": { "s": { "s": true } },
         "aud": ["cacheroach"],

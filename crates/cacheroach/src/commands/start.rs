@@ -12,12 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
-use cacheroach_service::{FetchSettings, Network, NetworkError, Service};
+use cacheroach_service::{FetchSettings, Network, NetworkError, PurgeSettings, Service};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::store::place::{DATA_DIR, Place, make_private_dir};
+use super::store::purge::PurgeFlags;
 use crate::clock::SystemClock;
 use crate::duration;
 use crate::error::Error;
@@ -38,6 +39,8 @@ pub(crate) struct Start {
     listen: ListenFlags,
     #[command(flatten)]
     fetch: FetchFlags,
+    #[command(flatten)]
+    purge: PurgeJob,
     #[command(flatten)]
     later: LaterFlags,
     /// The original takes any, and looks at none of them.
@@ -118,6 +121,25 @@ fn network(text: &str) -> Result<Option<Network>, NetworkError> {
     }
 }
 
+/// What goes by itself.
+#[derive(Args)]
+#[command(rename_all = "camelCase")]
+struct PurgeJob {
+    #[command(flatten)]
+    flags: PurgeFlags,
+    /// About how long from one round of the purge to the next.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration::parse)]
+    purge_interval: Duration,
+}
+
+impl PurgeJob {
+    fn settings(&self) -> PurgeSettings {
+        // A round that never rests would leave nothing for others.
+        let interval = self.purge_interval.max(Duration::from_millis(100));
+        PurgeSettings { interval, ..self.flags.settings() }
+    }
+}
+
 /// Flags of the original whose features come in later releases: they are known, and say so when used.
 #[derive(Args)]
 #[command(rename_all = "camelCase", next_help_heading = "Not yet in this release")]
@@ -155,12 +177,6 @@ struct LaterFlags {
     /// OpenID Connect issuer.
     #[arg(long, value_name = "URL")]
     oidc_issuer: Option<String>,
-    /// How long deleted files are kept.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    purge_duration: Option<Duration>,
-    /// Rows per purge statement.
-    #[arg(long, value_name = "N")]
-    purge_limit: Option<u64>,
     /// Slows chunk writes down when the database is behind.
     #[arg(long, value_name = "N")]
     read_amplification_backoff: Option<u64>,
@@ -186,6 +202,7 @@ impl Start {
             link_max_validity: Some(self.store.link_max_validity).filter(|length| !length.is_zero()),
             machine: machine(),
             fetch: self.fetch.settings(),
+            purge: self.purge.settings(),
             ..Default::default()
         };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
@@ -202,7 +219,12 @@ impl Start {
             trusted_proxies,
             ..Default::default()
         };
+        let purging = Arc::clone(&service);
+        let purging = tokio::spawn(async move { purging.purge_forever().await });
         cacheroach_server::serve(listener, service, settings, stop).await;
+        // Whatever it is at, the next start goes on from there.
+        purging.abort();
+        let _ = purging.await;
         Ok(())
     }
 }
@@ -353,8 +375,6 @@ impl LaterFlags {
             ("--cacheDir", is_set(&self.cache_dir)),
             ("--cacheDiskSpace", self.cache_disk_space.is_some()),
             ("--cacheMemory", self.cache_memory.is_some()),
-            ("--purgeDuration", self.purge_duration.is_some()),
-            ("--purgeLimit", self.purge_limit.is_some()),
             ("--readAmplificationBackoff", self.read_amplification_backoff.is_some()),
         ];
         for (flag, _) in noted.iter().filter(|(_, used)| *used) {

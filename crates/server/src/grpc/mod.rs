@@ -3,6 +3,7 @@
 mod diags;
 mod files;
 mod principals;
+mod stores;
 mod tenants;
 mod tokens;
 mod uploads;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue, Request, Response};
 use cacheroach_api::method::METHODS;
-use cacheroach_api::{DESCRIPTORS, diag, file, principal, tenant, token, upload, vhost};
+use cacheroach_api::{DESCRIPTORS, diag, file, principal, store, tenant, token, upload, vhost};
 use cacheroach_service::{Ask, AskStream, Caller, Service};
 use futures::StreamExt as _;
 use hyper::body::Incoming;
@@ -76,6 +77,7 @@ impl Grpc {
             .add_service(diag::diags_server::DiagsServer::new(handlers.clone()))
             .add_service(file::files_server::FilesServer::new(handlers.clone()))
             .add_service(principal::principals_server::PrincipalsServer::new(handlers.clone()))
+            .add_service(store::stores_server::StoresServer::new(handlers.clone()))
             .add_service(tenant::tenants_server::TenantsServer::new(handlers.clone()))
             .add_service(token::tokens_server::TokensServer::new(handlers.clone()))
             .add_service(

@@ -42,6 +42,7 @@ const TABLE: &str = "
     cacheroach.principal.Principals/Load    | U   U   | ok  ok  | ok  ok  | ok  ok  | ok  ok
     cacheroach.principal.Principals/Watch   | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.principal.Principals/SetPassword | U U | ok  D   | ok  D   | ok  D   | ok  ok
+    cacheroach.store.Stores/Purge           | U       | D       | D       | D       | ok
     cacheroach.tenant.Tenants/Ensure        | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.tenant.Tenants/Get           | U   U   | ok  D   | D   D   | ok  D   | ok  ok
     cacheroach.tenant.Tenants/List          | U       | ok      | ok      | ok      | ok

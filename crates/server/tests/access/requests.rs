@@ -85,6 +85,7 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
     let path = "/dir/file".to_owned();
     match method {
         "Diags/Echo" => server.diags(token).echo(()).await.map(done),
+        "Stores/Purge" => server.stores(token).purge(()).await.map(done),
         "Files/Delete" => server
             .files(token)
             .delete(file::DeleteRequest { tenant, path, ..Default::default() })

@@ -64,10 +64,11 @@ const FILES: [(&str, &[&str]); 9] = [
     ("vhost.proto", &["google/protobuf/empty.proto", "tenant.proto"]),
 ];
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "cacheroach.diag.Diags",
     "cacheroach.file.Files",
     "cacheroach.principal.Principals",
+    "cacheroach.store.Stores",
     "cacheroach.tenant.Tenants",
     "cacheroach.token.Tokens",
     "cacheroach.upload.Uploads",

@@ -216,6 +216,7 @@ async fn others(world: &World, known: &Known, method: &str, target: Target) -> S
     let (server, token) = (&world.server, known.token.as_str());
     match (method, target) {
         ("diag.Diags/Echo", _) => server.diags(token).echo(()).await.map(ok),
+        ("store.Stores/Purge", _) => server.stores(token).purge(()).await.map(ok),
         ("tenant.Tenants/Ensure", _) => {
             // A new one; its id needs only be one that nobody else has.
             let id = Some(tenant::Id { data: known.own.as_bytes().to_vec() });

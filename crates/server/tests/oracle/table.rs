@@ -170,6 +170,7 @@ pub(crate) const RPCS: &[Rpc] = &[
         by.rpc_if(by.is_super() || own, "InvalidArgument")
     }),
     rpc("principal.Principals/Watch", PRINCIPALS, for_superusers),
+    rpc("store.Stores/Purge", NOTHING, for_superusers),
     rpc("tenant.Tenants/Ensure", NOTHING, for_superusers),
     rpc("tenant.Tenants/Get", TENANTS, |by, on| by.rpc(&[on.needs(READ)], "ok")),
     rpc("tenant.Tenants/List", NOTHING, tenants),

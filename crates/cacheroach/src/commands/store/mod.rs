@@ -1,7 +1,8 @@
-//! `store`: looking after what is kept. These commands open the store themselves; they ask no server.
+//! `store`: looking after what is kept. These commands open the store themselves; most ask no server.
 
 mod migrate;
 pub(crate) mod place;
+pub(crate) mod purge;
 
 use clap::{Args, Subcommand};
 
@@ -18,12 +19,14 @@ pub(crate) struct Store {
 #[derive(Subcommand)]
 enum Command {
     Migrate(migrate::Migrate),
+    Purge(purge::Purge),
 }
 
 impl Store {
-    pub(super) async fn run(self, _context: &Context) -> Result<(), Error> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         match self.command {
             Command::Migrate(command) => command.run().await,
+            Command::Purge(command) => command.run(context).await,
         }
     }
 }
