@@ -8,7 +8,7 @@
 //! | a new version over a current one | the path in `overwritten`, due now (an earlier due time stays) |
 //! | [`Purge::remove`] of a version | its rope in `loose_ropes`; of the last version of a path, its number in `last_versions` |
 //! | a commit of content that the tenant has a rope of already | the upload's own rope in `loose_ropes`; the pieces stay |
-//! | `abandon_upload` | nothing: it sets the deadline to the past, and the upload is overdue |
+//! | `abandon_upload` | as the removal of an overdue one; of a long upload a first batch, its deadline set to the past |
 //! | removal of an overdue upload | the chunks of its leases in `candidates`, its rope in `loose_ropes` |
 //! | removal of a piece | its chunk in `candidates` |
 //! | `delete_tenant` | the tenant in `gone_tenants` |
@@ -62,7 +62,7 @@ pub enum Kind {
     Deleted,
     /// Versions that a rule of retention keeps no longer.
     Overwritten,
-    /// Ropes that no version has, and pieces of ropes and uploads that are no more. Counts pieces, too.
+    /// Ropes that no version has, and pieces of ropes and uploads that are no more. Counts pieces.
     Ropes,
 }
 

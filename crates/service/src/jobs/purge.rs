@@ -58,7 +58,7 @@ pub struct PurgeReport {
     pub deleted: u64,
     /// Old versions of files that are there.
     pub overwritten: u64,
-    /// Ropes and their pieces.
+    /// Pieces of ropes.
     pub ropes: u64,
     /// Chunks.
     pub chunks: u64,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::chunks::ensure_chunk;
 use super::files::{find_rope, rope_of};
-use super::purge::{end_upload, loosen};
+use super::purge::{end_upload, loosen, take_apart};
 use super::row::{blob, change, count, get, one, path, signed, time};
 use super::tenants::must_exist;
 use super::versions::add_version;
@@ -15,7 +15,7 @@ use crate::files::{Kept, NewFile};
 use crate::uploads::{Lease, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
 use crate::{Error, Result};
 
-/// How many leases go with an abandoned upload at once; of a longer one, the purge removes the rest.
+/// How many leases and pieces go with an abandoned upload at once; of a longer one, the purge removes the rest.
 const ABANDONED: usize = 1_000;
 
 fn progress(row: &Row<'_>) -> Result<Progress> {
@@ -223,7 +223,10 @@ impl Uploads for Sqlite {
             // Whatever the clock says from now on, it is over.
             let sql = "UPDATE uploads SET deadline = 0 WHERE upload = ? AND outcome IS NULL RETURNING tenant";
             match one(connection, sql, [id.as_bytes()], |row| blob(row, "tenant"))? {
-                Some(tenant) => end_upload(connection, tenant, id, ABANDONED).map(drop),
+                Some(tenant) => {
+                    end_upload(connection, tenant, id, ABANDONED)?;
+                    take_apart(connection, tenant, rope_of(id), ABANDONED).map(drop)
+                }
                 None => Ok(()),
             }
         };

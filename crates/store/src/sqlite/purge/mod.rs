@@ -18,7 +18,7 @@ use super::row::{all, blob, change, get, limit, one, optional_blob};
 use crate::Result;
 use crate::purge::{Condemned, Condemning, Kind, Limits, Purge, REST, Removed};
 
-pub(super) use ropes::loosen;
+pub(super) use ropes::{loosen, take_apart};
 pub(super) use tenants::clear;
 pub(super) use uploads::end_upload;
 

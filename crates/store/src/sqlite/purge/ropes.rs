@@ -26,8 +26,9 @@ pub(super) fn remove(connection: &Connection, batch: usize) -> Result<Removed> {
         }
         let pieces = match is_needed(connection, tenant, rope)? {
             true => 0,
-            false => take_apart(connection, tenant, rope, room, &mut rows)?,
+            false => take_apart(connection, tenant, rope, room)?,
         };
+        rows += pieces;
         if pieces >= room {
             // Maybe not all of them: the rope stays on the list.
             more = true;
@@ -49,15 +50,14 @@ fn is_needed(connection: &Connection, tenant: TenantId, rope: RopeId) -> Result<
 }
 
 /// Removes a rope, so that nobody finds it by its hash, and some of its pieces: how many.
-fn take_apart(
+pub(in super::super) fn take_apart(
     connection: &Connection,
     tenant: TenantId,
     rope: RopeId,
     most: usize,
-    rows: &mut usize,
 ) -> Result<usize> {
     let sql = "DELETE FROM ropes WHERE tenant = ? AND rope = ?";
-    *rows += change(connection, sql, params![tenant.as_bytes(), rope.as_bytes()])?;
+    change(connection, sql, params![tenant.as_bytes(), rope.as_bytes()])?;
     let sql = "SELECT at, chunk FROM pieces WHERE tenant = ? AND rope = ? ORDER BY at LIMIT ?";
     let values = params![tenant.as_bytes(), rope.as_bytes(), limit(most)];
     let pieces: Vec<(i64, Hash)> =
@@ -67,6 +67,5 @@ fn take_apart(
         change(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), at])?;
         suspect(connection, tenant, chunk)?;
     }
-    *rows += pieces.len();
     Ok(pieces.len())
 }
