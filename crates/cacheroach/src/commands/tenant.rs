@@ -1,10 +1,14 @@
 //! `tenant`: the walls between files.
 
+use std::str::FromStr;
+use std::time::Duration;
+
 use cacheroach_api::{json, tenant};
 use cacheroach_model::TenantId;
 use clap::{Args, Subcommand};
 
 use super::{AtVersion, Context};
+use crate::duration;
 use crate::error::Error;
 use crate::ids;
 use crate::output::{Format, Table, facts, line};
@@ -22,6 +26,8 @@ enum Command {
     Create {
         /// Its name for people.
         label: String,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// Choose the one that `file` is about unless told otherwise.
     Default {
@@ -32,19 +38,72 @@ enum Command {
     Ls,
     /// Delete one, with all its files.
     Rm(AtVersion),
+    /// Change which old versions one keeps.
+    Set {
+        #[command(flatten)]
+        which: AtVersion,
+        #[command(flatten)]
+        keep: Keep,
+    },
+}
+
+/// Which old versions of its files a tenant keeps. What is not said is as the server has it.
+#[derive(Args)]
+struct Keep {
+    /// How many versions of a file, its current one among them; 0: all; default: as the server has it.
+    #[arg(long, value_name = "N", value_parser = or_default::<u32>)]
+    keep_versions: Option<Rule<u32>>,
+    /// How long versions are kept after they were overwritten; 0: for ever; default: as the server has it.
+    #[arg(long, value_name = "DURATION", value_parser = age)]
+    keep_versions_for: Option<Rule<Duration>>,
+}
+
+/// A limit of its own, or the server's.
+#[derive(Clone, Copy)]
+struct Rule<T>(Option<T>);
+
+fn or_default<T: FromStr>(text: &str) -> Result<Rule<T>, String> {
+    match text {
+        "default" => Ok(Rule(None)),
+        _ => text.parse().map(|limit| Rule(Some(limit))).map_err(|_| "a number, or default".into()),
+    }
+}
+
+fn age(text: &str) -> Result<Rule<Duration>, String> {
+    match text {
+        "default" => Ok(Rule(None)),
+        _ => duration::parse(text).map(|age| Rule(Some(age))),
+    }
+}
+
+impl Keep {
+    /// With what is not said taken from what was before.
+    fn over(&self, before: Option<tenant::Retention>) -> Result<Option<tenant::Retention>, Error> {
+        if self.keep_versions.is_none() && self.keep_versions_for.is_none() {
+            return Ok(before);
+        }
+        let before = before.unwrap_or_default();
+        let age = match self.keep_versions_for {
+            None => before.age,
+            Some(Rule(age)) => age
+                .map(prost_types::Duration::try_from)
+                .transpose()
+                .map_err(|e| Error::because("--keep-versions-for", e))?,
+        };
+        let versions = self.keep_versions.map_or(before.versions, |Rule(versions)| versions);
+        Ok(Some(tenant::Retention { versions, age }))
+    }
 }
 
 impl Tenant {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         match self.command {
-            Command::Create { label } => {
+            Command::Create { label, keep } => {
                 let id = TenantId::random(ids::random()?);
-                ensure(
-                    context,
-                    tenant::Tenant { id: Some(id.into()), label, version: 0, ..Default::default() },
-                    false,
-                )
-                .await?;
+                let (retention, version) = (keep.over(None)?, 0);
+                let new =
+                    tenant::Tenant { id: Some(id.into()), label, version, retention, ..Default::default() };
+                ensure(context, new, false).await?;
                 show(context, id)
             }
             Command::Default { id } => {
@@ -59,6 +118,16 @@ impl Tenant {
                 let tenant =
                     tenant::Tenant { id: Some(id.into()), version: which.version, ..Default::default() };
                 ensure(context, tenant, true).await?;
+                show(context, id)
+            }
+            Command::Set { which, keep } => {
+                let id = ids::parse::<TenantId>(&which.id).map_err(Error::new)?;
+                let request = tenant::GetRequest { id: Some(id.into()) };
+                let before = context.connect().await?.tenants().get(request).await?.into_inner().tenant;
+                let retention = keep.over(before.and_then(|tenant| tenant.retention))?;
+                let version = which.version;
+                let tenant = tenant::Tenant { id: Some(id.into()), version, retention, ..Default::default() };
+                ensure(context, tenant, false).await?;
                 show(context, id)
             }
         }
