@@ -191,7 +191,7 @@ const SERVICES: [&str; 8] = [
 const SCRATCHPAD: &str = "CgoKCgoKCgoKCgoKCgoKCg==";
 
 #[tokio::test]
-async fn both_reflections_list_the_seven_services_and_nothing_internal() {
+async fn both_reflections_list_the_eight_services_and_nothing_internal() {
     let (server, _home) = tokio::task::spawn_blocking(site).await.unwrap();
     let channel = Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
     let (new, old) = (v1::services(&channel).await, v1alpha::services(&channel).await);

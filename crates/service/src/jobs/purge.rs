@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cacheroach_api::method::stores;
@@ -82,8 +83,9 @@ impl PurgeReport {
     }
 
     fn add(&mut self, other: &PurgeReport) {
+        let mut other = *other;
         for kind in Kind::ALL {
-            *self.count(kind) += *{ *other }.count(kind);
+            *self.count(kind) += *other.count(kind);
         }
         self.chunks += other.chunks;
         self.bytes += other.bytes;
@@ -221,10 +223,14 @@ impl Round<'_> {
 
     /// Erases bytes and forgets them; answers which could not be erased.
     async fn erase(&mut self, chunks: Vec<Condemned>) -> Result<Vec<i64>, cacheroach_store::Error> {
-        let erasing = stream::iter(chunks).map(|one| async move {
-            let place = one.place.clone();
-            let chunk = KeptChunk { tenant: one.tenant, hash: one.chunk, length: one.length, place };
-            (self.store.chunks.erase(&chunk).await, one)
+        let tier = Arc::clone(&self.store.chunks);
+        let erasing = stream::iter(chunks).map(move |one| {
+            let tier = Arc::clone(&tier);
+            async move {
+                let place = one.place.clone();
+                let chunk = KeptChunk { tenant: one.tenant, hash: one.chunk, length: one.length, place };
+                (tier.erase(&chunk).await, one)
+            }
         });
         let outcomes: Vec<_> = erasing.buffer_unordered(ERASED_AT_ONCE).collect().await;
         let (mut erased, mut failed) = (Vec::new(), Vec::new());
@@ -296,7 +302,7 @@ impl Service {
     fn shaken(&self, interval: Duration) -> Duration {
         let mut byte = [0];
         self.random.fill(&mut byte);
-        interval / 2 + interval * u32::from(byte[0]) / 255
+        (interval / 2).saturating_add(interval.saturating_mul(byte[0].into()) / 255)
     }
 }
 

@@ -11,6 +11,7 @@ use clap::Args;
 use super::super::Context;
 use super::super::beside::Beside;
 use super::super::bootstrap::{decode_key, mint};
+use super::super::start::ADDRESS_FILE;
 use super::place::Place;
 use crate::client::{Client, authority, server};
 use crate::clock::SystemClock;
@@ -53,7 +54,7 @@ impl PurgeFlags {
 #[derive(Args)]
 pub(crate) struct Purge {
     /// Not when the server finds the time, but now.
-    #[arg(long, required = true)]
+    #[arg(long)]
     now: bool,
     #[command(flatten)]
     place: Place,
@@ -63,24 +64,21 @@ pub(crate) struct Purge {
 
 impl Purge {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
-        debug_assert!(self.now, "clap requires it");
-        let opened = match self.place.open().await {
-            Ok(store) => Ok(store),
-            Err(error) if self.place.data_dir.join(super::super::start::ADDRESS_FILE).exists() => Err(error),
-            Err(error) => return Err(error),
-        };
-        let gone = match opened {
+        if !self.now {
+            return Err(Error::new("servers purge by themselves; --now purges now"));
+        }
+        let gone: PurgeResponse = match self.place.open().await {
             Ok(store) => {
                 let settings = self.flags.settings();
                 if settings.batch == 0 {
                     return Err(Error::new("--purgeLimit 0: nothing is ever purged"));
                 }
-                purge_all(&store, &SystemRandom, &settings)
-                    .await
-                    .map_err(|e| Error::because("cannot purge the store", e))?
-                    .into()
+                let gone = purge_all(&store, &SystemRandom, &settings).await;
+                gone.map_err(|e| Error::because("cannot purge the store", e))?.into()
             }
-            Err(_) => self.ask(context).await?,
+            // Most likely because a server has it open, which says where it listens.
+            Err(_) if self.place.data_dir.join(ADDRESS_FILE).exists() => self.ask(context).await?,
+            Err(error) => return Err(error),
         };
         show(context, &gone)
     }

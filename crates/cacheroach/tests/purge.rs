@@ -1,0 +1,88 @@
+//! What is deleted goes: its versions, and its bytes from the pack files.
+
+#![cfg(test)]
+
+mod program;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use program::{Home, Server, site, until};
+use serde_json::Value;
+
+/// What a folder takes up on the disk.
+fn taken(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let size =
+        |path: &Path| if path.is_dir() { taken(path) } else { fs::metadata(path).unwrap().blocks() * 512 };
+    entries.map(|entry| size(&entry.path())).sum()
+}
+
+/// Bytes that no compression makes fewer.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        u8::try_from(state >> 56).unwrap()
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn purge(home: &Home, flags: &[&str]) -> Value {
+    let mut line = vec!["store", "purge", "--now", "--dataDir", "data", "--output", "json"];
+    line.extend(flags);
+    serde_json::from_str(&home.ok(&line)).unwrap()
+}
+
+const SIZE: usize = 4 << 20;
+
+#[test]
+fn p6_a_purge_asks_the_server_that_has_the_store_open_and_works_without_one() {
+    let (mut server, home) = site();
+    home.write("a", noise(SIZE));
+    home.ok(&["file", "put", "/", "a"]);
+    home.ok(&["file", "rm", "/a"]);
+    let chunks = home.at("data/chunks");
+    let before = taken(&chunks);
+    // By the server's own rule, which keeps what was deleted for a week.
+    assert_eq!(purge(&home, &["--purgeDuration", "1ms"])["chunks"], 0);
+    home.ok(&["file", "restore", "/a"]);
+    home.ok(&["file", "rm", "/a"]);
+    server.stop();
+    assert_eq!(purge(&home, &[])["chunks"], 0, "a week is not over");
+    let gone = purge(&home, &["--purgeDuration", "1ms"]);
+    assert_eq!(gone["chunks"], 8, "{gone}");
+    assert_eq!(gone["deleted"], 2, "{gone}");
+    assert!(taken(&chunks) + SIZE as u64 / 2 < before, "the bytes are given back");
+    assert!(home.fails(&["store", "purge", "--dataDir", "data"]).contains("--now"));
+}
+
+#[test]
+fn a_server_purges_by_itself() {
+    let home = Home::new();
+    let data = home.at("data");
+    let flags = [
+        "--bindAddr",
+        "127.0.0.1:0",
+        "--purgeDuration",
+        "1ms",
+        "--purgeInterval",
+        "100ms",
+        "--keepVersions",
+        "1",
+    ];
+    let mut server = Server::with(&data, &flags);
+    home.ok(&["bootstrap", "--dataDir", "data"]);
+    home.write("a", noise(SIZE));
+    home.ok(&["file", "put", "/", "a"]);
+    home.write("a", "small");
+    home.ok(&["file", "put", "/", "a"]);
+    let chunks = home.at("data/chunks");
+    until("an empty folder of chunks", Duration::from_secs(30), || {
+        (taken(&chunks) < SIZE as u64 / 2).then_some(())
+    });
+    assert_eq!(home.ok(&["file", "get", "-o", "-", "/a"]), "small");
+    server.stop();
+}
