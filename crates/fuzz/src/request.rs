@@ -76,6 +76,7 @@ pub(crate) const KNOWN: &[Known] = known![
     message files::ListLinks,
     message files::RevokeLink,
     message files::CreateDropLink,
+    message stores::Purge,
 ];
 
 /// The superuser has a world of its own, since it may well show everybody everything.

@@ -164,7 +164,8 @@ impl Purge for Sqlite {
         after: Option<(TenantId, Path)>,
         limit: usize,
     ) -> Result<Option<(TenantId, Path)>> {
-        let look = move |connection: &Connection| overwritten::walk(connection, retention, after, limit);
+        let look =
+            move |connection: &Connection| overwritten::walk(connection, retention, after.as_ref(), limit);
         let (due, next) = self.readers.read(look).await?;
         if !due.is_empty() {
             let note = move |connection: &Connection, now| {

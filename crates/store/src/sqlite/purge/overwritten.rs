@@ -160,10 +160,10 @@ type Key = (TenantId, Path);
 pub(super) fn walk(
     connection: &Connection,
     server: Retention,
-    after: Option<Key>,
+    after: Option<&Key>,
     most: usize,
 ) -> Result<(Vec<Key>, Option<Key>)> {
-    let (tenant, place) = match &after {
+    let (tenant, place) = match after {
         Some((tenant, path)) => (&tenant.as_bytes()[..], path.as_str()),
         None => Default::default(),
     };
