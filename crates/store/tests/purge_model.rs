@@ -10,11 +10,16 @@ use stateright::{Checker as _, Model, Property};
 const UPLOADS: usize = 3;
 const CHUNKS: usize = 2;
 
+/// A state is small, so that many fit.
+fn small(number: usize) -> u8 {
+    u8::try_from(number).expect("a handful of each")
+}
+
 /// A chunk and its generation as one small number.
 type Life = u8;
 
 fn life(chunk: usize, generation: u8) -> Life {
-    u8::try_from(chunk).unwrap() * 4 + generation
+    small(chunk) * 4 + generation
 }
 
 /// What is done otherwise than in the protocol.
@@ -135,7 +140,7 @@ impl Purging {
     fn place(&self, upload: usize, generation: u8) -> u8 {
         match self.design {
             Design::GenerationsAgain => life(self.chunks[upload], generation),
-            _ => 8 + u8::try_from(upload).unwrap(),
+            _ => 8 + small(upload),
         }
     }
 
@@ -145,7 +150,7 @@ impl Purging {
             0..8 => usize::from(place / 4),
             _ => self.chunks[usize::from(place - 8)],
         };
-        u8::try_from(chunk).unwrap()
+        small(chunk)
     }
 
     fn has_file(&self, state: &State, chunk: usize) -> bool {
@@ -289,7 +294,7 @@ impl Purging {
         let mut next = *state;
         next.reader = match (step, state.reader) {
             (Step::Open(chunk), Reader::Idle) if self.has_file(state, chunk) => {
-                Reader::Opened { chunk: u8::try_from(chunk).unwrap(), place: state.rows[chunk].place }
+                Reader::Opened { chunk: small(chunk), place: state.rows[chunk].place }
             }
             (Step::Read, Reader::Opened { chunk, place }) if state.bytes & bit(place) != 0 => {
                 Reader::Got { wanted: chunk, got: self.content(place) }

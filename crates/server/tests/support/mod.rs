@@ -263,7 +263,7 @@ impl Server {
         diags: diag::diags_client::DiagsClient,
         files: file::files_client::FilesClient,
         principals: principal::principals_client::PrincipalsClient,
-        stores: cacheroach_api::store::stores_client::StoresClient,
+        stores: store::stores_client::StoresClient,
         tenants: tenant::tenants_client::TenantsClient,
         tokens: token::tokens_client::TokensClient,
         uploads: upload::uploads_client::UploadsClient,
