@@ -106,7 +106,7 @@ impl World {
         let dir = tempfile::tempdir().expect("a folder");
         let settings = cacheroach_store::Settings::new(
             cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-            cacheroach_store::Location::Memory,
+            cacheroach_store::Tier::Memory,
         );
         let store = runtime.block_on(cacheroach_store::open(&settings, Arc::new(Still))).expect("a store");
         let keys = || Keys::parse(&[STANDARD.encode(KEY)]).expect("32 bytes");

@@ -33,7 +33,7 @@ async fn p13_an_unknown_user_costs_the_work_of_a_known_one() {
     let dir = tempfile::tempdir().unwrap();
     let at = cacheroach_store::Settings::new(
         cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-        cacheroach_store::Location::Memory,
+        cacheroach_store::Tier::Memory,
     );
     let store = cacheroach_store::open(&at, Arc::new(Still)).await.unwrap();
     let keys = Keys::parse(&["BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=".to_owned()]).unwrap();

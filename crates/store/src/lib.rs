@@ -13,6 +13,7 @@ pub mod purge;
 pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
+mod tier;
 pub mod uploads;
 pub mod vhosts;
 
@@ -22,12 +23,13 @@ use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
 use links::Links;
-pub use open::{Location, Settings, open};
+pub use open::{CacheSettings, Location, Settings, open};
 use passwords::Passwords;
 use principals::Principals;
 use purge::Purge;
 use sessions::Sessions;
 use tenants::Tenants;
+pub use tier::{Tier, TierError};
 use uploads::Uploads;
 use vhosts::Vhosts;
 

@@ -1,25 +1,30 @@
 //! From URLs to a store: the one place that names all engines and tiers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cacheroach_model::{Clock, Region};
+use async_trait::async_trait;
+use cacheroach_model::{Clock, Region, TenantId};
+use tokio::task::spawn_blocking;
 
 use crate::chunks::Chunks;
+use crate::chunks::by_region::{ByRegion, Fallback, Homes};
+use crate::chunks::cached::Cached;
+use crate::chunks::db::{ChunkRows, Db};
 use crate::chunks::disk::{Disk, DiskSettings};
+use crate::chunks::disk_cache::DiskCache;
 use crate::chunks::memory::Memory;
+use crate::chunks::object::{Object, ObjectSettings};
+use crate::chunks::verified::Verified;
 use crate::sqlite::Sqlite;
-use crate::{Error, Result, Store};
+use crate::{Error, Metadata, Result, Store, Tier};
 
-/// Where something is kept.
+/// Where metadata is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Location {
     /// A SQLite database in a folder, which must exist: `sqlite:DIR`.
     Sqlite(PathBuf),
-    /// Pack files in a folder: `disk:DIR`.
-    Disk(PathBuf),
-    /// The memory of this process, for tests: `memory:`.
-    Memory,
 }
 
 impl Location {
@@ -30,8 +35,6 @@ impl Location {
     pub fn parse(url: &str) -> Result<Self, String> {
         match url.split_once(':') {
             Some(("sqlite", dir)) if !dir.is_empty() => Ok(Location::Sqlite(dir.into())),
-            Some(("disk", dir)) if !dir.is_empty() => Ok(Location::Disk(dir.into())),
-            Some(("memory", "")) => Ok(Location::Memory),
             Some((scheme, _)) => Err(scheme.to_owned()),
             None => Err(url.to_owned()),
         }
@@ -46,11 +49,37 @@ pub struct Settings {
     /// The metadata engine.
     pub metadata: Location,
     /// The chunk tier.
-    pub chunks: Location,
+    pub chunks: Tier,
     /// Of the pack files.
     pub disk: DiskSettings,
+    /// Of object stores.
+    pub objects: ObjectSettings,
+    /// Before the chunk tier.
+    pub cache: CacheSettings,
     /// Where this server is: new tenants are at home there unless they are told otherwise.
     pub region: Region,
+}
+
+/// What is remembered of chunks that were read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CacheSettings {
+    /// In memory at most; it is taken as it is needed. 0: nothing.
+    pub memory_bytes: u64,
+    /// Files of chunks are kept in this folder, which nothing else uses.
+    pub dir: Option<PathBuf>,
+    /// In the folder at most.
+    pub disk_bytes: u64,
+}
+
+impl CacheSettings {
+    /// Nothing.
+    pub const NONE: CacheSettings = CacheSettings { memory_bytes: 0, dir: None, disk_bytes: 0 };
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        CacheSettings { memory_bytes: 64 << 20, dir: None, disk_bytes: 1 << 30 }
+    }
 }
 
 impl Settings {
@@ -59,25 +88,89 @@ impl Settings {
     /// # Panics
     /// Never.
     #[must_use]
-    pub fn new(metadata: Location, chunks: Location) -> Self {
+    pub fn new(metadata: Location, chunks: Tier) -> Self {
         let region = Region::parse("local").expect("lower-case letters");
-        Settings { metadata, chunks, disk: DiskSettings::default(), region }
+        Settings {
+            metadata,
+            chunks,
+            disk: DiskSettings::default(),
+            objects: ObjectSettings::default(),
+            cache: CacheSettings::default(),
+            region,
+        }
     }
 }
 
 /// Opens a store; makes or migrates what is missing.
 ///
 /// # Errors
-/// The engine's; a location that does not fit its purpose.
+/// The engine's; a tier that can't be reached as it is described.
 pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
-    let Location::Sqlite(dir) = &settings.metadata else {
-        return Err(Error::Failed("no metadata engine for this location".into()));
+    let (metadata, rows): (Arc<dyn Metadata>, Arc<dyn ChunkRows>) = match &settings.metadata {
+        Location::Sqlite(dir) => {
+            let engine = Arc::new(Sqlite::open(dir, settings.region.clone(), clock)?);
+            (Arc::clone(&engine) as _, engine)
+        }
     };
-    let metadata = Arc::new(Sqlite::open(dir, settings.region.clone(), clock)?);
-    let chunks: Arc<dyn Chunks> = match &settings.chunks {
-        Location::Disk(dir) => Arc::new(Disk::open(dir, settings.disk)?),
-        Location::Memory => Arc::new(Memory::default()),
-        Location::Sqlite(_) => return Err(Error::Failed("no chunk tier for this location".into())),
-    };
+    let chunks = open_tier(&settings.chunks, settings, &metadata, &rows)?;
+    let chunks = if settings.chunks.is_lasting() { before(chunks, &settings.cache).await? } else { chunks };
     Ok(Store { metadata, chunks })
+}
+
+/// A tier whose answers are true.
+fn open_tier(
+    tier: &Tier,
+    settings: &Settings,
+    metadata: &Arc<dyn Metadata>,
+    rows: &Arc<dyn ChunkRows>,
+) -> Result<Arc<dyn Chunks>> {
+    Ok(match tier {
+        // These two compare what they read themselves.
+        Tier::Disk(dir) => Arc::new(Disk::open(dir, settings.disk)?),
+        Tier::Memory => Arc::new(Memory::default()),
+        Tier::Db => Arc::new(Verified::new(Arc::new(Db::new(Arc::clone(rows))))),
+        Tier::Object(address) => Arc::new(Verified::new(Arc::new(Object::open(address, settings.objects)?))),
+        Tier::Regions { tiers, default } => {
+            let mut opened = BTreeMap::new();
+            for (region, tier) in tiers {
+                opened.insert(region.clone(), open_tier(tier, settings, metadata, rows)?);
+            }
+            let fallback = match (default, tiers.first()) {
+                (Some(tier), _) => Fallback::Tier(open_tier(tier, settings, metadata, rows)?),
+                (None, Some((first, _))) => Fallback::Region(first.clone()),
+                (None, None) => return Err(Error::Failed("no chunk tier for any region".into())),
+            };
+            Arc::new(ByRegion::new(opened, fallback, Arc::new(Tenancy(Arc::clone(metadata))))?)
+        }
+    })
+}
+
+/// Puts caches before a tier: memory before disk before what is far away.
+async fn before(chunks: Arc<dyn Chunks>, cache: &CacheSettings) -> Result<Arc<dyn Chunks>> {
+    let mut chunks = chunks;
+    if let Some(dir) = cache.dir.clone()
+        && cache.disk_bytes > 0
+    {
+        let (inner, size) = (Arc::clone(&chunks), cache.disk_bytes);
+        let opened = spawn_blocking(move || DiskCache::open(inner, &dir, size)).await;
+        match opened.map_err(|gone| Error::Failed(gone.into()))? {
+            Ok(cached) => chunks = Arc::new(cached),
+            // It only makes things faster.
+            Err(error) => tracing::warn!(%error, "there is no disk cache: its folder can't be used"),
+        }
+    }
+    if cache.memory_bytes > 0 {
+        chunks = Arc::new(Cached::new(chunks, cache.memory_bytes));
+    }
+    Ok(chunks)
+}
+
+/// Tenants' regions, from their rows.
+struct Tenancy(Arc<dyn Metadata>);
+
+#[async_trait]
+impl Homes for Tenancy {
+    async fn home_of(&self, tenant: TenantId) -> Result<Option<Region>> {
+        Ok(self.0.find_tenant(tenant).await?.and_then(|tenant| tenant.region))
+    }
 }

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
 use cacheroach_service::{FetchSettings, Network, NetworkError, PurgeSettings, Service};
+use cacheroach_store::CacheSettings;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +36,8 @@ pub(crate) const ADDRESS_FILE: &str = "address";
 pub(crate) struct Start {
     #[command(flatten)]
     store: StoreFlags,
+    #[command(flatten)]
+    cache: CacheFlags,
     #[command(flatten)]
     listen: ListenFlags,
     #[command(flatten)]
@@ -67,6 +70,32 @@ struct StoreFlags {
     /// How long links made by `file sign` and `file drop` may live at most, older ones included; 0: as long as was asked.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
     link_max_validity: Duration,
+}
+
+/// What it remembers of chunks that were read.
+#[derive(Args)]
+#[command(rename_all = "camelCase")]
+struct CacheFlags {
+    /// Folder for copies of chunks, which nothing else uses; for tiers that are far away. Default: none.
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Of that folder at most.
+    #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().disk_bytes >> 20)]
+    cache_disk_space: u64,
+    /// Chunks in memory at most; 0: none.
+    #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().memory_bytes >> 20)]
+    cache_memory: u64,
+}
+
+impl CacheFlags {
+    fn settings(&self) -> CacheSettings {
+        CacheSettings {
+            memory_bytes: self.cache_memory.saturating_mul(1 << 20),
+            // An empty value is the original's way to leave a thing off.
+            dir: self.cache_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
+            disk_bytes: self.cache_disk_space.saturating_mul(1 << 20),
+        }
+    }
 }
 
 /// Where it listens.
@@ -144,15 +173,6 @@ impl PurgeJob {
 #[derive(Args)]
 #[command(rename_all = "camelCase", next_help_heading = "Not yet in this release")]
 struct LaterFlags {
-    /// Disk cache folder.
-    #[arg(long, value_name = "DIR")]
-    cache_dir: Option<String>,
-    /// Disk cache size, MiB.
-    #[arg(long, value_name = "MIB")]
-    cache_disk_space: Option<u64>,
-    /// Memory cache size, MiB.
-    #[arg(long, value_name = "MIB")]
-    cache_memory: Option<u64>,
     /// PEM certificate chain.
     #[arg(long, value_name = "FILE")]
     certs: Option<String>,
@@ -194,7 +214,7 @@ impl Start {
         let dir = &self.store.place.data_dir;
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.
-        let store = self.store.place.open().await?;
+        let store = self.store.place.open_cached(self.cache.settings()).await?;
         let keys = self.store.keys()?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let settings = cacheroach_service::Settings {
@@ -372,9 +392,6 @@ impl LaterFlags {
             return Err(Error::new(format!("{flag} is not offered yet by this release")));
         }
         let noted = [
-            ("--cacheDir", is_set(&self.cache_dir)),
-            ("--cacheDiskSpace", self.cache_disk_space.is_some()),
-            ("--cacheMemory", self.cache_memory.is_some()),
             ("--readAmplificationBackoff", self.read_amplification_backoff.is_some()),
         ];
         for (flag, _) in noted.iter().filter(|(_, used)| *used) {
@@ -460,6 +477,15 @@ mod tests {
             let refused = parse(flag).later.say_so().unwrap_err().text();
             assert!(refused.starts_with(flag[0]), "{refused}");
         }
+    }
+
+    #[test]
+    fn caches_are_as_large_as_they_may_be_and_off_without_a_folder() {
+        let cache = |line: &[&str]| parse(line).cache.settings();
+        assert_eq!(cache(&[]), CacheSettings::default());
+        assert_eq!(cache(&["--cacheDir", ""]).dir, None);
+        let cache = cache(&["--cacheDir", "c", "--cacheDiskSpace", "3", "--cacheMemory", "0"]);
+        assert_eq!(cache, CacheSettings { memory_bytes: 0, dir: Some("c".into()), disk_bytes: 3 << 20 });
     }
 
     #[test]

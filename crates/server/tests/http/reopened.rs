@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use cacheroach_auth::Keys;
 use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_service::Service;
-use cacheroach_store::{Location, Settings};
+use cacheroach_store::{Location, Settings, Tier};
 use http::HeaderMap;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -50,7 +50,7 @@ impl Reopened {
         change(dir.path());
         let clock = Arc::new(Still(server.now()));
         let settings =
-            Settings::new(Location::Sqlite(dir.path().to_owned()), Location::Disk(dir.path().join("chunks")));
+            Settings::new(Location::Sqlite(dir.path().to_owned()), Tier::Disk(dir.path().join("chunks")));
         let store = cacheroach_store::open(&settings, clock.clone()).await.unwrap();
         let keys = Keys::parse(&[STANDARD.encode(server.key())]).unwrap();
         let service = Arc::new(Service::new(store, keys, clock, Arc::new(Kernel), Default::default()));

@@ -208,7 +208,7 @@ impl Server {
         let clock = Arc::new(TestClock(AtomicI64::new(1_782_864_000_000_000)));
         let store = StoreSettings::new(
             cacheroach_store::Location::Sqlite(dir.path().to_owned()),
-            cacheroach_store::Location::Disk(dir.path().join("chunks")),
+            cacheroach_store::Tier::Disk(dir.path().join("chunks")),
         );
         std::fs::create_dir_all(dir.path().join("chunks")).unwrap();
         let store = cacheroach_store::open(&store, clock.clone()).await.unwrap();

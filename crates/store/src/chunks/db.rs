@@ -67,7 +67,7 @@ pub trait ChunkRows: Send + Sync {
 /// A tier of rows. A place is the generation and the attempt, big-endian.
 ///
 /// What it reads has the length that was written; whether it is the same bytes is for
-/// a wrapper to say.
+/// [`Verified`](super::verified::Verified) to say.
 pub struct Db(Arc<dyn ChunkRows>);
 
 impl Db {

@@ -1,8 +1,15 @@
 //! Chunk tiers: where the bytes of larger chunks are. Which chunks exist, and where, is the metadata engine's to know.
 
+pub mod by_region;
+pub mod cached;
 pub mod db;
 pub mod disk;
+pub mod disk_cache;
+#[doc(hidden)]
+pub mod faulty;
 pub mod memory;
+pub mod object;
+pub mod verified;
 
 use async_trait::async_trait;
 use bytes::Bytes;

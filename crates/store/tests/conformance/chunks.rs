@@ -1,9 +1,9 @@
 //! Cases for chunk tiers.
 
 use bytes::Bytes;
-use cacheroach_model::CHUNK_SIZE;
+use cacheroach_model::{CHUNK_SIZE, TenantId};
 use cacheroach_store::Error;
-use cacheroach_store::chunks::{KeptChunk, NewChunk};
+use cacheroach_store::chunks::{Chunks, FoundChunk, KeptChunk, NewChunk};
 
 use crate::subject::{Subject, hash};
 
@@ -39,4 +39,92 @@ pub(crate) async fn a_place_of_another_tenant_is_damage(subject: &Subject) {
     let place = chunks.write(vec![new]).await.unwrap().remove(0);
     let stolen = KeptChunk { tenant: two, hash: hash(b"other"), length: 5, place };
     assert!(matches!(chunks.read(&stolen).await, Err(Error::Damaged(_))));
+}
+
+async fn put(
+    chunks: &dyn Chunks,
+    tenant: TenantId,
+    generation: i64,
+    contents: &[Vec<u8>],
+) -> Vec<FoundChunk> {
+    let new =
+        |bytes: &Vec<u8>| NewChunk { tenant, hash: hash(bytes), generation, bytes: bytes.clone().into() };
+    let places = chunks.write(contents.iter().map(new).collect()).await.unwrap();
+    let found = |(bytes, place): (&Vec<u8>, _)| FoundChunk {
+        chunk: KeptChunk { tenant, hash: hash(bytes), length: u32::try_from(bytes.len()).unwrap(), place },
+        generation,
+        written_at: None,
+    };
+    contents.iter().zip(places).map(found).collect()
+}
+
+async fn walk(chunks: &dyn Chunks, limit: usize) -> Vec<FoundChunk> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = chunks.list(after.as_ref(), limit).await.unwrap();
+        all.extend(page.chunks.into_iter().map(|found| FoundChunk { written_at: None, ..found }));
+        match page.next {
+            None => return sorted(all),
+            next => after = next,
+        }
+    }
+}
+
+fn sorted(mut found: Vec<FoundChunk>) -> Vec<FoundChunk> {
+    found.sort_by(|a, b| {
+        (a.chunk.tenant, a.chunk.hash, &a.chunk.place.0).cmp(&(
+            b.chunk.tenant,
+            b.chunk.hash,
+            &b.chunk.place.0,
+        ))
+    });
+    found
+}
+
+pub(crate) async fn what_is_there_is_listed_a_page_at_a_time(subject: &Subject) {
+    let (one, two, chunks) = (subject.tenant().await, subject.tenant().await, subject.store().chunks);
+    assert!(walk(&*chunks, 10).await.is_empty());
+    let contents: Vec<_> = (0..23_u8).map(|byte| vec![byte; 10_000 * usize::from(byte) + 1]).collect();
+    let mut all = put(&*chunks, one, 1, &contents).await;
+    all.extend(put(&*chunks, two, 2, &contents[..5]).await);
+    all.extend(put(&*chunks, one, 3, &contents[..5]).await);
+    let all = sorted(all);
+    for limit in [1, 7, 33, 1000] {
+        assert_eq!(walk(&*chunks, limit).await, all, "{limit} at a time");
+    }
+    // What is listed is all it takes to read and to erase.
+    for found in walk(&*chunks, 4).await {
+        assert_eq!(hash(&chunks.read(&found.chunk).await.unwrap()), found.chunk.hash);
+    }
+    if subject.keeps_chunks() {
+        drop(chunks);
+        subject.open().await;
+        assert_eq!(walk(&*subject.store().chunks, 9).await, all);
+    }
+}
+
+pub(crate) async fn two_writers_of_one_life_erase_each_their_own(subject: &Subject) {
+    let (tenant, chunks) = (subject.tenant().await, subject.store().chunks);
+    let content = vec![vec![1; 70_000]];
+    let winner = put(&*chunks, tenant, 4, &content).await.remove(0);
+    let loser = put(&*chunks, tenant, 4, &content).await.remove(0);
+    assert_ne!(winner.chunk.place, loser.chunk.place);
+    chunks.erase(&loser.chunk).await.unwrap();
+    assert_eq!(chunks.read(&winner.chunk).await.unwrap(), content[0]);
+    assert_eq!(walk(&*chunks, 10).await, [winner]);
+}
+
+pub(crate) async fn a_walk_is_not_fooled_by_what_is_gone(subject: &Subject) {
+    let (tenant, chunks) = (subject.tenant().await, subject.store().chunks);
+    let contents: Vec<_> = (0..12_u8).map(|byte| vec![byte; 50_000]).collect();
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for (at, found) in put(&*chunks, tenant, 1, &contents).await.into_iter().enumerate() {
+        if at % 4 == 2 { kept.push(found) } else { gone.push(found) }
+    }
+    for found in &gone {
+        chunks.erase(&found.chunk).await.unwrap();
+    }
+    for limit in [1, 2, 100] {
+        assert_eq!(walk(&*chunks, limit).await, sorted(kept.clone()));
+    }
 }

@@ -38,6 +38,12 @@ struct Engine {
 const ENGINES: &[Engine] = &[
     Engine { name: "sqlite, disk", needs: None, tier: Tier::Disk },
     Engine { name: "sqlite, memory", needs: None, tier: Tier::Memory },
+    Engine { name: "sqlite, db", needs: None, tier: Tier::Db },
+    Engine { name: "sqlite, objects in a folder", needs: None, tier: Tier::Folder },
+    Engine { name: "sqlite, cached objects", needs: None, tier: Tier::Cached },
+    Engine { name: "sqlite, faultless disk", needs: None, tier: Tier::Faulty },
+    Engine { name: "sqlite, by region", needs: None, tier: Tier::Regions },
+    Engine { name: "sqlite, s3", needs: Some(subject::S3_URL), tier: Tier::S3 },
 ];
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -120,6 +126,9 @@ const CASES: &[Case] = cases! {
     chunks {
         what_is_written_is_read_until_it_is_erased,
         a_place_of_another_tenant_is_damage,
+        what_is_there_is_listed_a_page_at_a_time,
+        two_writers_of_one_life_erase_each_their_own,
+        a_walk_is_not_fooled_by_what_is_gone,
     }
     uploads {
         an_upload_becomes_one_version,

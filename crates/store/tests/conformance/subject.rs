@@ -9,19 +9,55 @@ use cacheroach_model::{
     Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope,
     Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
+use cacheroach_store::chunks::faulty::{Faults, Faulty};
+use cacheroach_store::chunks::verified::Verified;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::files::{INLINE_SIZE, Kept, NewFile, Piece};
 use cacheroach_store::sessions::Origin;
 use cacheroach_store::uploads::{NewPiece, NewUpload, Step, Stepped};
-use cacheroach_store::{Location as At, Settings, Store};
+use cacheroach_store::{CacheSettings, Location as Database, Settings, Store, Tier as At};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+/// What chunks are kept in.
 #[derive(Clone, Copy)]
 pub(crate) enum Tier {
     Disk,
     Memory,
+    Db,
+    /// An object store that is a folder.
+    Folder,
+    /// An object store that is a folder, with both caches before it.
+    Cached,
+    /// Disk, in the end, under a tier that would fail if it were told to.
+    Faulty,
+    /// Where tenants are at home, the rest on disk.
+    Regions,
+    /// A real S3 server: its URL with a bucket, to which each subject adds a prefix of its own.
+    S3,
 }
+
+impl Tier {
+    /// As the flag has it.
+    fn flag(self, dir: &std::path::Path, id: &str) -> String {
+        let dir = dir.display();
+        match self {
+            Tier::Disk | Tier::Faulty => format!("disk:{dir}/chunks"),
+            Tier::Memory => "memory:".into(),
+            Tier::Db => "db".into(),
+            Tier::Folder | Tier::Cached => format!("file://{dir}/objects"),
+            Tier::Regions => format!("local=db,elsewhere=file://{dir}/objects,default=disk:{dir}/chunks"),
+            Tier::S3 => {
+                let url = std::env::var(S3_URL).unwrap();
+                let (bucket, query) = url.split_once('?').unwrap_or((&url, ""));
+                format!("{bucket}/{id}?{query}")
+            }
+        }
+    }
+}
+
+/// Says where a real S3 server is; the keys are in the usual variables.
+pub(crate) const S3_URL: &str = "CACHEROACH_TEST_S3";
 
 pub(crate) struct Subject {
     tier: Tier,
@@ -65,19 +101,26 @@ impl Subject {
     /// Opens the store, after closing it if it was open: only what is on disk survives that.
     pub(crate) async fn open(&self) {
         self.store.lock().unwrap().take();
-        let chunks = match self.tier {
-            Tier::Disk => At::Disk(self.dir.path().join("chunks")),
-            Tier::Memory => At::Memory,
+        let dir = self.dir.path();
+        // The name of the folder is random.
+        let id = dir.file_name().unwrap().to_string_lossy().replace('.', "");
+        let chunks = At::parse(&self.tier.flag(dir, &id)).unwrap();
+        let cache = match self.tier {
+            Tier::Cached => CacheSettings { dir: Some(dir.join("cache")), ..CacheSettings::default() },
+            _ => CacheSettings::NONE,
         };
-        let settings = Settings::new(At::Sqlite(self.dir.path().to_owned()), chunks);
-        let store =
+        let settings = Settings { cache, ..Settings::new(Database::Sqlite(dir.to_owned()), chunks) };
+        let mut store =
             cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
+        if matches!(self.tier, Tier::Faulty) {
+            store.chunks = Arc::new(Verified::new(Arc::new(Faulty::new(store.chunks, Faults::none()))));
+        }
         *self.store.lock().unwrap() = Some(store);
     }
 
     /// Whether larger chunks survive a restart.
     pub(crate) fn keeps_chunks(&self) -> bool {
-        matches!(self.tier, Tier::Disk)
+        !matches!(self.tier, Tier::Memory)
     }
 
     pub(crate) fn store(&self) -> Store {

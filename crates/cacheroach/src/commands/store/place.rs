@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use cacheroach_model::Region;
 use cacheroach_store::chunks::disk::DiskSettings;
-use cacheroach_store::{Location, Settings, Store};
+use cacheroach_store::chunks::object::ObjectSettings;
+use cacheroach_store::{CacheSettings, Location, Settings, Store, Tier};
 use clap::Args;
 
 use crate::clock::SystemClock;
@@ -26,7 +27,9 @@ pub(crate) struct Place {
     /// Metadata engine: sqlite:DIR. Default: SQLite in the data folder.
     #[arg(long, value_name = "URL")]
     connect: Option<String>,
-    /// Chunk tier: disk:DIR, or memory: for trials. Default: pack files in the data folder.
+    /// Chunk tier: disk:DIR, db (rows beside the metadata), s3://BUCKET/PREFIX, gs://…, az://…, file:///DIR, or one for
+    /// each region (eu=s3://a,us=gs://b,default=db); keys come from the environment. Default: pack files in the data
+    /// folder.
     #[arg(long, value_name = "URL")]
     chunks: Option<String>,
     /// Chunk writes and reads at once.
@@ -38,27 +41,46 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Opens the store; makes or migrates what is missing.
+    /// Opens the store; makes or migrates what is missing. Every chunk comes from the tier itself.
     pub(crate) async fn open(&self) -> Result<Store, Error> {
-        let settings = self.settings()?;
-        if let Location::Sqlite(dir) = &settings.metadata {
-            make_private_dir(dir)?;
-        }
+        self.open_cached(CacheSettings::NONE).await
+    }
+
+    /// The same with caches before the chunk tier.
+    pub(crate) async fn open_cached(&self, cache: CacheSettings) -> Result<Store, Error> {
+        let settings = Settings { cache, ..self.settings()? };
+        let Location::Sqlite(dir) = &settings.metadata;
+        make_private_dir(dir)?;
         cacheroach_store::open(&settings, Arc::new(SystemClock))
             .await
             .map_err(|e| Error::because("cannot open the store", e))
     }
 
     fn settings(&self) -> Result<Settings, Error> {
-        let locate = |flag: &str, url: &Option<String>, default: Location| match url {
-            None => Ok(default),
-            Some(url) => Location::parse(url)
-                .map_err(|scheme| Error::new(format!("{flag}: this release has no engine for {scheme}"))),
+        let metadata = match &self.connect {
+            None => Location::Sqlite(self.data_dir.clone()),
+            Some(url) => Location::parse(url).map_err(|scheme| {
+                Error::new(format!("--connect: this release has no engine for {scheme}"))
+            })?,
         };
-        let metadata = locate("--connect", &self.connect, Location::Sqlite(self.data_dir.clone()))?;
-        let chunks = locate("--chunks", &self.chunks, Location::Disk(self.data_dir.join("chunks")))?;
-        let disk = DiskSettings { concurrency: self.chunk_concurrency.into(), ..DiskSettings::default() };
-        Ok(Settings { disk, region: self.region.clone(), ..Settings::new(metadata, chunks) })
+        let chunks = match &self.chunks {
+            Some(text) => Tier::parse(text).map_err(|problem| Error::because("--chunks", problem))?,
+            None => self.usual_tier(&metadata),
+        };
+        let concurrency = self.chunk_concurrency.into();
+        Ok(Settings {
+            disk: DiskSettings { concurrency, ..DiskSettings::default() },
+            objects: ObjectSettings { concurrency, ..ObjectSettings::default() },
+            region: self.region.clone(),
+            ..Settings::new(metadata, chunks)
+        })
+    }
+
+    /// Bytes go where the metadata goes: beside it in the folder, or beside it in the database.
+    fn usual_tier(&self, metadata: &Location) -> Tier {
+        match metadata {
+            Location::Sqlite(_) => Tier::Disk(self.data_dir.join("chunks")),
+        }
     }
 }
 

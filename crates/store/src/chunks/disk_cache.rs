@@ -1,0 +1,302 @@
+//! Chunks that were read lately, in files of their own, so that they outlive the process. For tiers that are far away.
+//!
+//! A file is `HH/NAME`, where NAME is the hash of whose chunk it is and where it is kept, HH its first two digits, and
+//! holds the chunk's bytes, nothing else. Nothing is synced: what a crash tore is not what its hash says, and then it
+//! is as if it had never been there. Whatever the cache's disk does, the tier behind it answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cacheroach_model::CHUNK_SIZE;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::verified::is_whole;
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use crate::Result;
+
+/// What is read while so many files are being written is not kept: reads do not wait for the cache.
+const WRITERS: usize = 8;
+/// Of a file that is being written.
+const UNFINISHED: &str = "new";
+
+/// A tier with a folder beside it.
+pub struct DiskCache {
+    inner: Arc<dyn Chunks>,
+    folder: Arc<Folder>,
+    writers: Arc<Semaphore>,
+}
+
+/// The first half of the name's SHA-256, which is plenty.
+type Name = [u8; 16];
+
+struct Folder {
+    dir: PathBuf,
+    capacity: u64,
+    index: Mutex<Index>,
+}
+
+/// What there is, and in which order it was used.
+#[derive(Default)]
+struct Index {
+    entries: HashMap<Name, Entry>,
+    by_use: BTreeMap<u64, Name>,
+    size: u64,
+    last_use: u64,
+    /// It was said that the disk makes trouble.
+    complained: bool,
+}
+
+struct Entry {
+    size: u64,
+    used: u64,
+}
+
+impl DiskCache {
+    /// Around a tier, with files in a folder of its own, which is created if it is absent. Blocks. What an earlier
+    /// process left there is used.
+    ///
+    /// # Errors
+    /// The folder can be neither listed nor created.
+    pub fn open(inner: Arc<dyn Chunks>, dir: &Path, capacity_bytes: u64) -> Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let folder = Folder { dir: dir.to_owned(), capacity: capacity_bytes, index: Mutex::default() };
+        folder.find_files()?;
+        Ok(DiskCache { inner, folder: Arc::new(folder), writers: Arc::new(Semaphore::new(WRITERS)) })
+    }
+
+    /// The bytes of an entry, if there is one and it is whole.
+    async fn find(&self, name: Name, chunk: &KeptChunk) -> Option<Bytes> {
+        if !self.folder.index().touch(&name) {
+            return None;
+        }
+        let folder = Arc::clone(&self.folder);
+        let bytes = spawn_blocking(move || folder.read(&name)).await.ok()?;
+        match bytes {
+            Some(bytes) if is_whole(chunk, &bytes).await.unwrap_or(false) => Some(bytes),
+            _ => {
+                self.remove(name).await;
+                None
+            }
+        }
+    }
+
+    async fn remove(&self, name: Name) {
+        let folder = Arc::clone(&self.folder);
+        // A thread that is gone leaves a file that the next start finds.
+        let _ = spawn_blocking(move || folder.remove(&name)).await;
+    }
+
+    /// Keeps a copy, later and elsewhere.
+    fn keep(&self, name: Name, bytes: &Bytes) {
+        let Ok(permit) = Arc::clone(&self.writers).try_acquire_owned() else { return };
+        let (folder, bytes) = (Arc::clone(&self.folder), bytes.clone());
+        drop(spawn_blocking(move || {
+            folder.add(name, &bytes);
+            drop(permit);
+        }));
+    }
+}
+
+/// The tenant is part of it: equal bytes of two are two entries, and neither's speed tells of the other's.
+fn name(chunk: &KeptChunk) -> Name {
+    let digest = Sha256::new()
+        .chain_update(chunk.tenant.as_bytes())
+        .chain_update(chunk.hash.as_bytes())
+        .chain_update(&chunk.place.0)
+        .finalize();
+    *digest.first_chunk().expect("a SHA-256 has 32 bytes")
+}
+
+/// `None` for what no file of ours is called.
+fn parse(text: &str) -> Option<Name> {
+    let number = u128::from_str_radix(text, 16).ok()?;
+    (format!("{number:032x}") == text).then_some(number.to_be_bytes())
+}
+
+impl Index {
+    /// Moves an entry to the front; tells whether there is one.
+    fn touch(&mut self, name: &Name) -> bool {
+        self.last_use += 1;
+        let Some(entry) = self.entries.get_mut(name) else { return false };
+        self.by_use.remove(&entry.used);
+        entry.used = self.last_use;
+        self.by_use.insert(entry.used, *name);
+        true
+    }
+
+    fn add(&mut self, name: Name, size: u64) {
+        self.forget(&name);
+        self.last_use += 1;
+        self.size += size;
+        self.by_use.insert(self.last_use, name);
+        self.entries.insert(name, Entry { size, used: self.last_use });
+    }
+
+    fn forget(&mut self, name: &Name) {
+        if let Some(entry) = self.entries.remove(name) {
+            self.by_use.remove(&entry.used);
+            self.size -= entry.size;
+        }
+    }
+
+    /// The entry that was not used for longest.
+    fn oldest(&mut self) -> Option<Name> {
+        let name = self.by_use.first_key_value().map(|(_, name)| *name)?;
+        self.forget(&name);
+        Some(name)
+    }
+}
+
+impl Folder {
+    /// What is there already, the oldest first. Only what has names of ours is looked at, let alone removed.
+    fn find_files(&self) -> io::Result<()> {
+        let mut found: Vec<(SystemTime, Name, u64)> = Vec::new();
+        for shelf in fs::read_dir(&self.dir)? {
+            let shelf = shelf?.path();
+            let is_ours = shelf.file_name().and_then(|name| name.to_str()).is_some_and(is_shelf);
+            if !is_ours || !shelf.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(&shelf)? {
+                let file = file?;
+                let path = file.path();
+                let Some(name) = path.file_stem().and_then(|name| name.to_str()).and_then(parse) else {
+                    continue;
+                };
+                if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                    let _ = fs::remove_file(&path);
+                } else if let Ok(metadata) = file.metadata()
+                    && path == self.path(&name)
+                {
+                    found.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), name, metadata.len()));
+                }
+            }
+        }
+        found.sort();
+        let mut index = self.index();
+        for (_, name, size) in found {
+            index.add(name, size);
+        }
+        drop(index);
+        self.make_room(0);
+        Ok(())
+    }
+
+    fn path(&self, name: &Name) -> PathBuf {
+        let text = format!("{:032x}", u128::from_be_bytes(*name));
+        self.dir.join(&text[..2]).join(text)
+    }
+
+    fn read(&self, name: &Name) -> Option<Bytes> {
+        let path = self.path(name);
+        // A file that grew is nothing to read into memory.
+        let is_plausible = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= CHUNK_SIZE as u64);
+        let bytes = is_plausible.then(|| fs::read(&path).ok()).flatten()?;
+        Some(bytes.into())
+    }
+
+    fn add(&self, name: Name, bytes: &[u8]) {
+        let size = bytes.len() as u64;
+        if size > self.capacity {
+            return;
+        }
+        self.make_room(size);
+        match self.write(&name, bytes) {
+            Ok(()) => self.index().add(name, size),
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    /// Whole or not at all, as long as the power stays on; the hash tells the rest.
+    fn write(&self, name: &Name, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        let unfinished = path.with_extension(UNFINISHED);
+        let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+        let file = match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let shelf = path.parent().unwrap_or(&self.dir);
+                DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
+                open()
+            }
+            // Another reader of the same chunk is at it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            opened => opened,
+        };
+        let written =
+            file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&unfinished, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written
+    }
+
+    fn remove(&self, name: &Name) {
+        self.index().forget(name);
+        let _ = fs::remove_file(self.path(name));
+    }
+
+    fn make_room(&self, size: u64) {
+        loop {
+            let oldest = {
+                let mut index = self.index();
+                if index.size + size <= self.capacity {
+                    return;
+                }
+                index.oldest()
+            };
+            let Some(oldest) = oldest else { return };
+            let _ = fs::remove_file(self.path(&oldest));
+        }
+    }
+
+    /// Once, and not again until the next start: a full disk says so elsewhere.
+    fn complain(&self, error: &io::Error) {
+        if !std::mem::replace(&mut self.index().complained, true) {
+            tracing::warn!(%error, dir = %self.dir.display(), "the disk cache can't keep a chunk");
+        }
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        // What a panic left half done is a wrong count at worst.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_shelf(name: &str) -> bool {
+    name.len() == 2 && name.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+}
+
+#[async_trait]
+impl Chunks for DiskCache {
+    async fn write(&self, chunks: Vec<NewChunk>) -> Result<Vec<Place>> {
+        self.inner.write(chunks).await
+    }
+
+    async fn read(&self, chunk: &KeptChunk) -> Result<Bytes> {
+        let name = name(chunk);
+        if let Some(bytes) = self.find(name, chunk).await {
+            return Ok(bytes);
+        }
+        let bytes = self.inner.read(chunk).await?;
+        self.keep(name, &bytes);
+        Ok(bytes)
+    }
+
+    async fn erase(&self, chunk: &KeptChunk) -> Result<()> {
+        self.remove(name(chunk)).await;
+        self.inner.erase(chunk).await
+    }
+
+    async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.inner.list(after, limit).await
+    }
+}
