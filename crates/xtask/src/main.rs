@@ -1,6 +1,7 @@
 //! Every command we run, by name: `cargo xtask help`. CI runs the same ones.
 
 mod fuzz;
+mod minio;
 #[cfg(test)]
 mod threats;
 
@@ -15,7 +16,8 @@ Usage: cargo xtask COMMAND
 
   test          every test this machine can run; what needs a server that is not here shows as ignored
   test --quick  only the tests inside the crates' sources
-  test --all    every test there is: a missing server is a failure
+  test --all    every test there is: a missing server is a failure; with an S3 server (MinIO, built by Go once)
+                as CACHEROACH_TEST_MINIO=1 has it for the usual ones
   lint          formatting, clippy, documentation; warnings are errors
   ci            lint, then test
   fuzz          searches for inputs that break a promise, guided by coverage; all targets together for 14 minutes
@@ -114,8 +116,12 @@ fn test(tests: Tests) -> Result {
             ensure_installed(program, package)?;
         }
     }
+    let minio = minio::wanted(tests).then(minio::start).transpose()?;
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked"]);
+    if let Some(minio) = &minio {
+        command.envs(minio.environment());
+    }
     match tests {
         Tests::Usual => &mut command,
         Tests::Quick => command.args(["--lib", "--bins"]),
@@ -217,7 +223,7 @@ fn step(command: &mut Command) -> Result {
 fn words(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|_| name != minio::SECRET) {
             words.push(format!("{}={}", name.display(), quoted(&value.to_string_lossy())));
         }
     }

@@ -42,6 +42,7 @@ pub struct ByRegion {
     fallback: Fallback,
     homes: Arc<dyn Homes>,
     remembered: Cache<TenantId, (Instant, Home)>,
+    remembered_for: Duration,
 }
 
 /// Where tenants go whose region has no tier.
@@ -67,14 +68,26 @@ impl ByRegion {
     ) -> Result<Self> {
         match &fallback {
             Fallback::Region(region) if !tiers.contains_key(region) => Err(unknown(region)),
-            _ => Ok(ByRegion { tiers, fallback, homes, remembered: Cache::new(REMEMBERED) }),
+            _ => Ok(ByRegion {
+                tiers,
+                fallback,
+                homes,
+                remembered: Cache::new(REMEMBERED),
+                remembered_for: REMEMBERED_FOR,
+            }),
         }
+    }
+
+    /// Asks each time.
+    #[cfg(test)]
+    pub(super) fn forgetful(self) -> Self {
+        ByRegion { remembered_for: Duration::ZERO, ..self }
     }
 
     /// Where new bytes of a tenant go.
     async fn home(&self, tenant: TenantId) -> Result<Home> {
         if let Some((since, home)) = self.remembered.get(&tenant)
-            && since.elapsed() < REMEMBERED_FOR
+            && since.elapsed() < self.remembered_for
         {
             return Ok(home);
         }

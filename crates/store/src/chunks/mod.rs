@@ -9,6 +9,8 @@ pub mod disk_cache;
 pub mod faulty;
 pub mod memory;
 pub mod object;
+#[cfg(test)]
+mod tests;
 pub mod verified;
 
 use async_trait::async_trait;

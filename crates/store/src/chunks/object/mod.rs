@@ -74,15 +74,12 @@ impl Object {
     /// What the environment says does not fit; a folder that can't be made.
     pub fn open(address: &Address, settings: ObjectSettings) -> Result<Self> {
         let store = address.connect(&settings)?;
+        Ok(Object::over(store, address.prefix(), address.lists_in_order(), &settings))
+    }
+
+    fn over(store: Arc<dyn ObjectStore>, prefix: Path, is_ordered: bool, settings: &ObjectSettings) -> Self {
         let permits = Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS));
-        let patience = Patience::new(&settings);
-        Ok(Object {
-            store,
-            prefix: address.prefix(),
-            is_ordered: address.lists_in_order(),
-            patience,
-            permits,
-        })
+        Object { store, prefix, is_ordered, patience: Patience::new(settings), permits }
     }
 
     /// One thing, as often as it takes, with a permit.
