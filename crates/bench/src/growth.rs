@@ -11,7 +11,7 @@ use cacheroach_model::{CHUNK_SIZE, Clock, Expected, Hash, Path, Tenant, TenantId
 use cacheroach_store::chunks::Place;
 use cacheroach_store::files::{Kept, Listing, Moment, NewFile};
 use cacheroach_store::uploads::{NewPiece, NewUpload, Step};
-use cacheroach_store::{Location, Settings, Store};
+use cacheroach_store::{Location, Settings, Store, Tier};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::Result;
@@ -133,7 +133,7 @@ impl Growth {
             Some(url) => Location::parse(url).map_err(|scheme| format!("no engine for {scheme}"))?,
             None => Location::Sqlite(dir),
         };
-        let settings = Settings::new(metadata, Location::Memory);
+        let settings = Settings::new(metadata, Tier::Memory);
         let store = cacheroach_store::open(&settings, Arc::new(SystemClock)).await?;
         let tenant = Tenant {
             id: TenantId::random(hash(u64::from(std::process::id())).as_bytes()[..16].try_into()?),
