@@ -1,5 +1,6 @@
 //! `start`: the server.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
@@ -78,7 +79,7 @@ struct StoreFlags {
 struct CacheFlags {
     /// Folder for copies of chunks, which nothing else uses; for tiers that are far away. Default: none.
     #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
+    cache_dir: Option<OsString>,
     /// Of that folder at most.
     #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().disk_bytes >> 20)]
     cache_disk_space: u64,
@@ -92,7 +93,7 @@ impl CacheFlags {
         CacheSettings {
             memory_bytes: self.cache_memory.saturating_mul(1 << 20),
             // An empty value is the original's way to leave a thing off.
-            dir: self.cache_dir.clone().filter(|dir| !dir.as_os_str().is_empty()),
+            dir: self.cache_dir.clone().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             disk_bytes: self.cache_disk_space.saturating_mul(1 << 20),
         }
     }

@@ -75,7 +75,12 @@ impl Address {
         let mut parameters = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.push((parameter(name, known)?, decoded(value)?));
+            let (name, value) = (parameter(name, known)?, decoded(value)?);
+            // User information, within an endpoint.
+            if value.contains('@') {
+                return Err(AddressError::Secret(name));
+            }
+            parameters.push((name, value));
         }
         if kind == Kind::Folder {
             let is_absolute = place.starts_with('/') && place.len() > 1;
@@ -243,7 +248,11 @@ mod tests {
     fn p13_a_secret_in_a_url_is_refused_and_not_repeated() {
         let secrets =
             ["s3://k:hunter2@b", "s3://b?aws_secret_access_key=hunter2", "az://b?sas_token=hunter2"];
-        for url in secrets.into_iter().chain(["gs://b?service_account=hunter2", "s3://b?wrong=hunter2"]) {
+        for url in secrets.into_iter().chain([
+            "gs://b?service_account=hunter2",
+            "s3://b?wrong=hunter2",
+            "s3://b?endpoint=http://k:hunter2@h",
+        ]) {
             let refused = Address::parse(url).unwrap_err();
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused}");
         }

@@ -98,8 +98,12 @@ impl Object {
         let name = Name::new(&chunk)?;
         let path = name.path(&self.prefix);
         let put = || self.store.put(&path, PutPayload::from_bytes(chunk.bytes.clone()));
-        self.try_on(&name, put).await?;
-        Ok(name.place())
+        match self.try_on(&name, put).await {
+            Ok(_) => Ok(name.place()),
+            // Where nothing is missing yet it can only be what the object goes into.
+            Err(Error::Missing(_)) => Err(Error::Failed("the bucket or folder is not there".into())),
+            Err(error) => Err(error),
+        }
     }
 
     /// The first objects behind a path, sorted.
