@@ -147,7 +147,7 @@ impl Ruled for () {}
 /// A method: what goes in, what comes out, and who may call it.
 pub trait Method: Send + Sync + 'static {
     /// What is asked.
-    type Request: Ruled + Send;
+    type Request: Ruled + Clone + Send + Sync;
     /// What is answered; for a stream, one element of it.
     type Response: Ruled + Send;
     /// The full name, without a leading slash.

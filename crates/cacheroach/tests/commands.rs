@@ -15,7 +15,7 @@ const SCRATCHPAD_BASE64: &str = "CgoKCgoKCgoKCgoKCgoKCg==";
 
 const SESSIONS: [&str; 7] = ["ID", "Principal", "Name", "Caps", "Type", "Target ID", "Path"];
 const PRINCIPALS: [&str; 5] = ["ID", "Version", "Label", "Domain", "Claims"];
-const TENANTS: [&str; 3] = ["ID", "Version", "Name"];
+const TENANTS: [&str; 4] = ["ID", "Version", "Name", "Region"];
 const VHOSTS: [&str; 2] = ["Tenant ID", "Hostname"];
 const PUTS: [&str; 3] = ["Local", "Remote", "Status"];
 const GETS: [&str; 3] = ["Remote", "Local", "Status"];

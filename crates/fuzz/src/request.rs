@@ -56,6 +56,7 @@ pub(crate) const KNOWN: &[Known] = known![
     stream principals::Watch,
     message tenants::Ensure,
     message tenants::Get,
+    message tenants::Where,
     stream tenants::List,
     message vhosts::Ensure,
     stream vhosts::List,

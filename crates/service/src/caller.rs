@@ -4,12 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cacheroach_auth::{Authority, Presented, claims};
-use cacheroach_model::{Capabilities, PrincipalId, Session, TenantId};
+use cacheroach_auth::{Authority, Link, Presented, claims};
+use cacheroach_model::{Capabilities, Clock, PrincipalId, Session, TenantId, Timestamp};
+use cacheroach_store::Store;
+use cacheroach_store::changes::FRESH;
 use cacheroach_store::sessions::Standing;
 
 use crate::bootstrap::PUBLIC_SESSION;
 use crate::error::{Unproven, Why};
+use crate::links::must_be_there;
 use crate::{Error, Result, Service};
 
 /// Who is asking, with all that decides what it may do. Made anew for each request.
@@ -21,6 +24,17 @@ pub struct Caller {
     vhost_tenant: Option<TenantId>,
     token: Option<Arc<str>>,
     peer: Option<IpAddr>,
+    /// What was followed to come here, if it was a link.
+    link: Option<Arc<Link>>,
+    seen: Seen,
+}
+
+/// When it was found out who somebody is.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    at: Timestamp,
+    /// How many changes had been told of before.
+    changes: u64,
 }
 
 /// Without the token, which must not get into a log.
@@ -78,6 +92,12 @@ impl Caller {
         }
     }
 
+    /// The same, having followed a link.
+    pub(crate) fn by(mut self, link: Link) -> Self {
+        self.link = Some(Arc::new(link));
+        self
+    }
+
     /// For work on behalf of a principal that asks nothing of its own.
     pub(crate) fn principal(&self) -> Option<PrincipalId> {
         self.session.principal
@@ -91,6 +111,7 @@ impl Service {
     /// The store's.
     pub async fn anonymous(&self) -> Result<Caller> {
         let nobody = PrincipalId::UNAUTHENTICATED;
+        let seen = self.callers.seen();
         let found = self.store.metadata.find_session_by_name(nobody, PUBLIC_SESSION).await?;
         let session = match found.filter(|found| found.standing == Standing::Live) {
             Some(found) => found.session,
@@ -105,7 +126,7 @@ impl Service {
                 note: String::new(),
             },
         };
-        self.caller(session, None).await
+        self.callers.caller(session, None, seen).await
     }
 
     /// Whoever holds this token.
@@ -114,15 +135,57 @@ impl Service {
     /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
     /// address only. [`Error::NotFound`] when the tenant it is on is no more.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
+        let seen = self.callers.seen();
         match claims::verify(&self.keys, token, self.now())? {
             Presented::Session(session) => {
                 let session = self.live(session).await?;
-                self.caller(session, Some(token.into())).await
+                self.callers.caller(session, Some(token.into()), seen).await
             }
             Presented::Link(_) => {
                 Err(Error::Unauthenticated("a signed URL is good at its own address only".into()))
             }
         }
+    }
+
+    /// What a token says and the store confirms.
+    pub(crate) async fn live(&self, claimed: Session) -> Result<Session> {
+        self.callers.live(claimed).await
+    }
+
+    /// The same caller, by what is known of it now.
+    ///
+    /// # Errors
+    /// As [`Service::authenticate`].
+    pub(crate) async fn renewed(&self, caller: &Caller) -> Result<Caller> {
+        self.callers.renewed(caller).await
+    }
+}
+
+/// Finds out who somebody is, by what is kept.
+#[derive(Clone)]
+pub(crate) struct Callers {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+impl Callers {
+    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Callers { store, clock }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// To be asked for before anything is read.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { at: self.now(), changes: self.store.metadata.changes().authority() }
+    }
+
+    /// Whether a look at the store would tell nothing new of a caller, as far as anybody knows.
+    pub(crate) fn is_fresh(&self, caller: &Caller) -> bool {
+        let (seen, now) = (caller.seen, self.seen());
+        seen.changes == now.changes && seen.at <= now.at && now.at.since(seen.at) < FRESH
     }
 
     /// What a token says and the store confirms. Its row decides, the token only proves who holds it.
@@ -153,16 +216,55 @@ impl Service {
     /// # Errors
     /// As [`Service::authenticate`].
     pub(crate) async fn renewed(&self, caller: &Caller) -> Result<Caller> {
+        let seen = self.seen();
         let session = self.live(caller.session.clone()).await?;
         // Of an ephemeral session only its token knows the end.
         if session.expires_at.is_some_and(|end| end <= self.now()) {
             return Err(Error::over());
         }
-        let renewed = self.caller(session, caller.token.clone()).await?;
-        Ok(Caller { vhost_tenant: caller.vhost_tenant, peer: caller.peer, ..renewed })
+        self.again(caller, session, seen).await
     }
 
-    pub(crate) async fn caller(&self, session: Session, token: Option<Arc<str>>) -> Result<Caller> {
+    /// The same caller, in the middle of an answer. That its time ran out meanwhile does not matter: it did not when the
+    /// answer began. Whatever else ends a session, a link or a grant does.
+    ///
+    /// # Errors
+    /// As [`Service::authenticate`].
+    pub(crate) async fn still(&self, caller: &Caller) -> Result<Caller> {
+        let seen = self.seen();
+        if let Some(link) = &caller.link {
+            let row = self.store.metadata.find_link(link.id).await?;
+            must_be_there(row.as_ref(), link.counted, &link.networks, caller.peer)?;
+            self.signer_must(link).await?;
+        }
+        let session = match caller.session.id {
+            Some(id) => {
+                let found = self.store.metadata.find_session(id).await?.ok_or_else(Error::over)?;
+                let ran_out = found.session.expires_at == caller.session.expires_at;
+                match found.standing {
+                    Standing::Live => found.session,
+                    Standing::Ended if ran_out => found.session,
+                    Standing::Ended => return Err(Error::over()),
+                    Standing::TenantGone => return Err(Error::NotFound("tenant")),
+                }
+            }
+            None => self.live(caller.session.clone()).await?,
+        };
+        self.again(caller, session, seen).await
+    }
+
+    async fn again(&self, caller: &Caller, session: Session, seen: Seen) -> Result<Caller> {
+        let again = self.caller(session, caller.token.clone(), seen).await?;
+        let (vhost_tenant, peer, link) = (caller.vhost_tenant, caller.peer, caller.link.clone());
+        Ok(Caller { vhost_tenant, peer, link, ..again })
+    }
+
+    pub(crate) async fn caller(
+        &self,
+        session: Session,
+        token: Option<Arc<str>>,
+        seen: Seen,
+    ) -> Result<Caller> {
         let (grants, public) = match session.lookup() {
             Some(principal) => (self.grants(principal).await?, self.public_grants(principal).await?),
             None => (Vec::new(), Vec::new()),
@@ -174,6 +276,8 @@ impl Service {
             vhost_tenant: None,
             token,
             peer: None,
+            link: None,
+            seen,
         })
     }
 

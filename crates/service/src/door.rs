@@ -7,9 +7,10 @@ use cacheroach_api::rule::{Method, Ruled};
 use cacheroach_api::text;
 use cacheroach_auth::{Lack, Refusal, Refused, Want};
 use cacheroach_model::Capabilities;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use crate::error::{Unproven, Why};
+use crate::still::Still;
 use crate::{Caller, Error, Result, Service};
 
 /// The parts of an answer, as they come.
@@ -79,14 +80,16 @@ impl Service {
         mut request: M::Request,
     ) -> Result<Stream<M::Response>> {
         enter::<M>(caller, &mut request, M::canonical)?;
+        let still = Still::new::<M>(&self.callers, caller, request.clone());
         let parts = M::answer(self, caller, request).await?;
-        let caller = caller.clone();
-        Ok(Box::pin(parts.filter_map(move |part| {
-            let heard = match part {
-                Ok(mut part) => (!caller.authority().cut(&mut part)).then_some(Ok(part)),
-                Err(error) => Some(Err(error)),
-            };
-            std::future::ready(heard)
+        Ok(Box::pin(futures::stream::try_unfold((parts, still), |(mut parts, mut still)| async move {
+            while let Some(mut part) = parts.try_next().await? {
+                still.must().await?;
+                if !still.caller().authority().cut(&mut part) {
+                    return Ok(Some((part, (parts, still))));
+                }
+            }
+            Ok(None)
         })))
     }
 }
@@ -120,6 +123,12 @@ fn enter<M: Method>(
     request.form()?;
     let want = canonical(request)?;
     caller.authority().may_say(request).map_err(|refused| refuse(caller, refused, want.as_ref()))
+}
+
+/// Whether a caller may say what was in its canonical form before.
+pub(crate) fn must<M: Method>(caller: &Caller, mut request: M::Request) -> Result<()> {
+    caller.authority().may_call::<M>().map_err(|refused| refuse(caller, refused, None))?;
+    caller.authority().may_say(&mut request).map_err(|refused| refuse(caller, refused, None))
 }
 
 fn refuse(caller: &Caller, refused: Refused, want: Option<&Want>) -> Error {

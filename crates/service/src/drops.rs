@@ -267,7 +267,7 @@ impl Service {
             return Err(Error::denied("no more files are taken by this link"));
         }
         let reserved = Reserved { store: Arc::clone(&self.store.metadata), link: link.id, open: true };
-        let caller = self.caller(link.as_session(&path), None).await?;
+        let caller = self.callers.caller(link.as_session(&path), None, self.callers.seen()).await?;
         let request = WriteRequest {
             tenant,
             path: path.to_string(),
@@ -332,7 +332,7 @@ impl Service {
 
     async fn dropper_may_write(&self, link: &DropLink, goal: Goal) -> Result<()> {
         let want = Want::Path(link.tenant, goal, None);
-        if self.signer_may(link.principal, link.expires_at, Capabilities::WRITE, &want).await? {
+        if self.callers.signer_may(link.principal, link.expires_at, Capabilities::WRITE, &want).await? {
             Ok(())
         } else {
             Err(Error::Unauthenticated("who made this link may no longer write here".into()))

@@ -10,11 +10,13 @@ use cacheroach_api::rule::Ruled;
 use cacheroach_api::{content, tenant, text};
 use cacheroach_auth::Want;
 use cacheroach_model::{
-    Expected, Goal, Metadata, MetadataError, Path, PathError, TenantId, UploadId, Version,
+    CHUNK_SIZE, Capabilities, Expected, Goal, Metadata, MetadataError, Path, PathError, TenantId, UploadId,
+    Version,
 };
 
 use crate::content::{Content, Opened, Target, Writer};
 use crate::door::Ask;
+use crate::still::Still;
 use crate::tenants::named;
 use crate::{Caller, Error, Result, Service};
 
@@ -87,7 +89,7 @@ impl Ask for files::Delete {
         canonical_listing(request.tenant.as_ref(), "path", &mut request.path)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: DeleteRequest) -> Result<()> {
+    async fn answer(service: &Service, caller: &Caller, request: DeleteRequest) -> Result<()> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let expected = match expected(request.expected_version)? {
             Expected::Anything => Expected::Anything,
@@ -99,7 +101,11 @@ impl Ask for files::Delete {
         let metadata = &service.store.metadata;
         if request.recursive {
             // A page is a transaction: what is interrupted is finished by the same call again.
-            while metadata.delete_files(tenant, &path, PAGE).await? > 0 {}
+            let below = Want::Path(tenant, Goal::Listing(path.clone()), None);
+            let mut still = Still::able(&service.callers, caller, vec![(Capabilities::WRITE, below)]);
+            while metadata.delete_files(tenant, &path, PAGE).await? > 0 {
+                still.must().await?;
+            }
         } else if !request.path.ends_with('/') {
             // With a last slash it would be a directory: that is no file, so there is nothing to delete.
             metadata.delete_file(tenant, &path, expected).await?;
@@ -115,12 +121,15 @@ impl Ask for contents::Open {
         canonical_file(request.tenant.as_ref(), &mut request.path, request.version)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: content::OpenRequest) -> Result<Opened> {
+    async fn answer(service: &Service, caller: &Caller, request: content::OpenRequest) -> Result<Opened> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let version = parse_version(request.version)?;
         let found = service.store.metadata.open_file(tenant, &path, version).await?;
         let (file, pieces) = found.ok_or(Error::NotFound("file"))?;
-        let content = Content::new(service.store.clone(), tenant, &file, pieces);
+        // What goes out at once needs no second look.
+        let is_long = file.size > CHUNK_SIZE as u64;
+        let reader = is_long.then(|| Still::new::<Self>(&service.callers, caller, request));
+        let content = Content::new(service.store.clone(), tenant, &file, pieces, reader);
         Ok(Opened { file, content })
     }
 }

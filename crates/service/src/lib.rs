@@ -19,6 +19,7 @@ mod listings;
 mod passwords;
 mod principals;
 mod sites;
+mod still;
 mod tenants;
 mod throttle;
 mod tokens;
@@ -104,6 +105,7 @@ pub struct Service {
     sites: Sites,
     /// Since the start.
     purged: Mutex<PurgeReport>,
+    callers: caller::Callers,
 }
 
 impl Service {
@@ -118,6 +120,7 @@ impl Service {
     ) -> Self {
         let room = Arc::new(Semaphore::new(settings.large_writes));
         let fetcher = fetch::Fetcher::new(&settings.fetch);
+        let callers = caller::Callers::new(store.clone(), Arc::clone(&clock));
         let (hashing, throttle) = (hashing::Hashing::new(), throttle::Throttle::default());
         Service {
             store,
@@ -131,6 +134,7 @@ impl Service {
             throttle,
             sites: Sites::default(),
             purged: Mutex::default(),
+            callers,
         }
     }
 

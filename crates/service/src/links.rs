@@ -22,6 +22,7 @@ use cacheroach_model::{
 };
 use cacheroach_store::links::{KeptLink, LinkListing};
 
+use crate::caller::Callers;
 use crate::door::Ask;
 use crate::files::{PAGE, canonical_file, canonical_listing, parse_version, place};
 use crate::listings::page;
@@ -196,25 +197,20 @@ impl Service {
             Presented::Session(_) => return Err(Error::Unauthenticated("not a signed URL".into())),
         };
         self.must_be_young(link.issued_at)?;
+        let seen = self.callers.seen();
         let row = self.store.metadata.find_link(link.id).await?;
         if must_be_there(row.as_ref(), link.counted, &link.networks, peer)?.is_some_and(is_used_up) {
             return Err(used_up());
         }
-        let want = Want::Path(link.tenant, Goal::File(link.path.clone()), link.version);
-        if !self.signer_may(link.principal, link.expires_at, Capabilities::READ, &want).await? {
-            return Err(Error::Unauthenticated("who signed this URL may no longer read the file".into()));
-        }
+        self.callers.signer_must(&link).await?;
         let request = content::OpenRequest {
             tenant: Some(link.tenant.into()),
             path: link.path.to_string(),
             version: link.version.map_or(0, |version| version.0),
         };
-        Ok(Linked {
-            caller: self.caller(link.as_session(), None).await?,
-            request,
-            download_name: link.download_name,
-            counted: link.counted.then_some(link.id),
-        })
+        let (download_name, counted) = (link.download_name.clone(), link.counted.then_some(link.id));
+        let caller = self.callers.caller(link.as_session(), None, seen).await?.by(link);
+        Ok(Linked { caller: caller.from(peer), request, download_name, counted })
     }
 
     /// Counts that contents are about to be sent to whoever follows a link.
@@ -225,6 +221,18 @@ impl Service {
         match linked.counted {
             Some(id) if !self.store.metadata.use_link(id).await? => Err(used_up()),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Callers {
+    /// That whoever signed a URL may still read the file, by whichever live session.
+    pub(crate) async fn signer_must(&self, link: &Link) -> Result<()> {
+        let want = Want::Path(link.tenant, Goal::File(link.path.clone()), link.version);
+        if self.signer_may(link.principal, link.expires_at, Capabilities::READ, &want).await? {
+            Ok(())
+        } else {
+            Err(Error::Unauthenticated("who signed this URL may no longer read the file".into()))
         }
     }
 

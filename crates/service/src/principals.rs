@@ -9,6 +9,7 @@ use cacheroach_api::principal::{
 };
 use cacheroach_auth::Want;
 use cacheroach_model::{Capabilities, Principal, PrincipalId};
+use cacheroach_store::changes::{Change, FRESH, Listener};
 
 use crate::door::{Ask, AskStream, Stream, pages};
 use crate::{Caller, Error, Result, Service};
@@ -136,11 +137,13 @@ impl AskStream for principals::Watch {
         if every.is_zero() {
             return Err(Error::invalid("duration", "how often to look"));
         }
-        let (service, caller, every) = (Arc::clone(service), caller.clone(), every.max(FASTEST_WATCH));
+        let (service, caller, every) =
+            (Arc::clone(service), caller.clone(), every.clamp(FASTEST_WATCH, FRESH));
+        let listener = service.store.metadata.changes().listen();
         if service.store.metadata.find_principal(id).await?.is_none() {
             return Err(Error::NotFound("principal"));
         }
-        Ok(Box::pin(futures::stream::try_unfold(0, move |seen| {
+        Ok(Box::pin(futures::stream::try_unfold((0, listener), move |(seen, mut listener)| {
             let (service, caller) = (Arc::clone(&service), caller.clone());
             async move {
                 loop {
@@ -149,11 +152,29 @@ impl AskStream for principals::Watch {
                         return Ok(None);
                     };
                     if found.version > seen {
-                        return Ok(Some(((&found).into(), found.version)));
+                        return Ok(Some(((&found).into(), (found.version, listener))));
                     }
-                    tokio::time::sleep(every).await;
+                    // However much happens, it is not looked at more often than that.
+                    tokio::time::sleep(FASTEST_WATCH).await;
+                    let _ = tokio::time::timeout(every - FASTEST_WATCH, concern(&mut listener, id, &caller))
+                        .await;
                 }
             }
         })))
+    }
+}
+
+/// Waits for news that may concern a watched principal, or whoever watches it.
+async fn concern(listener: &mut Listener, watched: PrincipalId, caller: &Caller) {
+    loop {
+        let concerns = match listener.next().await {
+            Change::Principal(id) => id == watched || Some(id) == caller.principal(),
+            // A grant may be anybody's.
+            Change::Session(_) | Change::Everything => true,
+            Change::Tenant(_) | Change::Link(_) | Change::Vhosts => false,
+        };
+        if concerns {
+            return;
+        }
     }
 }

@@ -1,20 +1,17 @@
 //! Which tenant a host shows, and how: a table of all vhosts in this process, so that no request looks them up.
 //!
-//! The table is read anew when it is older than [`FRESH`], and before anybody is told that this server changed it. Other
-//! servers' changes are seen within five seconds.
+//! The table is read anew when it is older than [`FRESH`], when the store tells of a change, and before anybody is told
+//! that this server changed it. Other servers' changes are seen within five seconds, whether their messages come or not.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use cacheroach_model::{Host, IndexName, Origin, Scope, TenantId, Timestamp, VhostSettings};
+use cacheroach_store::changes::FRESH;
 use tokio::sync::Mutex;
 
 use crate::{Caller, Error, Result, Service};
-
-/// Four seconds, so that reading it does not make five of it.
-const FRESH: Duration = Duration::from_secs(4);
 
 /// How many are read at a time.
 const PAGE: usize = 1000;
@@ -33,8 +30,10 @@ pub(crate) struct Sites {
 struct Table {
     /// None: never.
     read_at: Option<Timestamp>,
-    /// How many changes had been made before it was read.
+    /// How many changes had been made here before it was read.
     changes: u64,
+    /// How many the store had told of.
+    told: u64,
     sites: HashMap<Host, Site>,
     /// Of `*`.
     any: Option<Site>,
@@ -43,9 +42,9 @@ struct Table {
 }
 
 impl Table {
-    fn is_fresh(&self, now: Timestamp, changes: u64) -> bool {
+    fn is_fresh(&self, now: Timestamp, changes: u64, told: u64) -> bool {
         let is_young = |read_at: Timestamp| read_at <= now && now.since(read_at) < FRESH;
-        self.changes == changes && self.read_at.is_some_and(is_young)
+        (self.changes, self.told) == (changes, told) && self.read_at.is_some_and(is_young)
     }
 }
 
@@ -171,7 +170,10 @@ impl Service {
 
     /// A table that no request has to wait for, most of the time.
     async fn table(&self) -> Result<Arc<Table>> {
-        let is_fresh = |table: &Table| table.is_fresh(self.now(), self.sites.changes.load(Ordering::SeqCst));
+        let is_fresh = |table: &Table| {
+            let told = self.store.metadata.changes().vhosts();
+            table.is_fresh(self.now(), self.sites.changes.load(Ordering::SeqCst), told)
+        };
         let table = self.sites.current();
         if is_fresh(&table) {
             return Ok(table);
@@ -191,8 +193,9 @@ impl Service {
     }
 
     async fn read_table(&self) -> Result<Arc<Table>> {
-        let changes = self.sites.changes.load(Ordering::SeqCst);
-        let mut table = Table { read_at: Some(self.now()), changes, ..Table::default() };
+        let (changes, told) =
+            (self.sites.changes.load(Ordering::SeqCst), self.store.metadata.changes().vhosts());
+        let mut table = Table { read_at: Some(self.now()), changes, told, ..Table::default() };
         let mut after: Option<Host> = None;
         loop {
             let page = self.store.metadata.list_vhosts(after.as_ref(), PAGE).await?;

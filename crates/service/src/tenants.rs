@@ -1,17 +1,24 @@
 //! Tenants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cacheroach_api::method::tenants;
-use cacheroach_api::tenant::{self, EnsureRequest, EnsureResponse, GetRequest, GetResponse};
+use cacheroach_api::tenant::{
+    self, EnsureRequest, EnsureResponse, GetRequest, GetResponse, WhereRequest, WhereResponse,
+};
 use cacheroach_model::{Region, Retention, Tenant, TenantId};
+use cacheroach_store::chunks::Whereabouts;
 
 use crate::door::{Ask, AskStream, Stream, pages};
 use crate::{Caller, Error, Result, Service};
 
 /// In seconds: a thousand years.
 const LONGEST_AGE: u64 = 1000 * 365 * 24 * 3600;
+
+/// How many chunks are counted at a time.
+const COUNTED: usize = 4096;
 
 /// The tenant that a request names.
 pub(crate) fn named(id: Option<&tenant::Id>, field: &str) -> Result<TenantId> {
@@ -69,6 +76,39 @@ impl Ask for tenants::Get {
         let id = named(request.id.as_ref(), "ID")?;
         let tenant = service.store.metadata.find_tenant(id).await?.ok_or(Error::NotFound("tenant"))?;
         Ok(GetResponse { tenant: Some((&tenant).into()) })
+    }
+}
+
+impl Ask for tenants::Where {
+    type Answer = WhereResponse;
+
+    async fn answer(service: &Service, _: &Caller, request: WhereRequest) -> Result<WhereResponse> {
+        let id = named(request.id.as_ref(), "ID")?;
+        let tenant = service.store.metadata.find_tenant(id).await?.ok_or(Error::NotFound("tenant"))?;
+        let mut counted: BTreeMap<Whereabouts, (i64, i64)> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = service.store.metadata.list_places(id, after, COUNTED).await?;
+            for placed in &page {
+                let whereabouts = match &placed.place {
+                    Some(place) => service.store.chunks.whereabouts(place),
+                    // What is in a tenant's rows is where its rows are.
+                    None => Whereabouts { region: tenant.region.clone(), tier: "db".to_owned() },
+                };
+                let (chunks, bytes) = counted.entry(whereabouts).or_default();
+                *chunks += 1;
+                *bytes += i64::from(placed.length);
+            }
+            match page.last() {
+                Some(last) if page.len() == COUNTED => after = Some(last.chunk),
+                _ => break,
+            }
+        }
+        let shown = |region: Option<Region>| region.map(|region| region.to_string()).unwrap_or_default();
+        let places = counted.into_iter().map(|(Whereabouts { region, tier }, (chunks, bytes))| {
+            tenant::Whereabouts { region: shown(region), tier, chunks, bytes }
+        });
+        Ok(WhereResponse { places: places.collect(), home: shown(tenant.region) })
     }
 }
 

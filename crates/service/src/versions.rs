@@ -16,6 +16,7 @@ use prost::Message as _;
 use crate::door::Ask;
 use crate::files::{PAGE, bad_path, canonical_file, canonical_listing, parse_metadata, parse_version, place};
 use crate::listings::{PAGE_SIZE, page};
+use crate::still::Still;
 use crate::{Caller, Error, Result, Service};
 
 /// How often a change looks again that found somebody else to be faster.
@@ -321,6 +322,10 @@ impl Service {
             }
             Goal::Listing(from) => {
                 let unless_same = may_read(caller, tenant, Goal::Listing(to.clone()));
+                let at = |dir: &Path| Want::Path(tenant, Goal::Listing(dir.clone()), None);
+                let mut needed = vec![(Capabilities::READ, at(&from)), (Capabilities::WRITE, at(&to))];
+                needed.extend(moved.then(|| (Capabilities::WRITE, at(&from))));
+                let mut still = Still::able(&self.callers, caller, needed);
                 let mut below = CopyBelow { tenant, from, to, after: None, limit: PAGE, moved, unless_same };
                 let mut files = 0;
                 loop {
@@ -331,6 +336,7 @@ impl Service {
                         None if files == 0 => return Err(Error::NotFound("directory")),
                         None => break,
                     }
+                    still.must().await?;
                 }
                 Ok(CopyResponse { files: i64::try_from(files).unwrap_or(i64::MAX), version: 0 })
             }

@@ -1,6 +1,7 @@
 //! What is kept: metadata engines and chunk tiers behind traits. Nothing here knows who is calling or over which
 //! protocol, and nothing reaches what is a tenant's without naming the tenant.
 
+pub mod changes;
 pub mod chunks;
 mod error;
 pub mod files;
@@ -10,15 +11,18 @@ pub mod passwords;
 pub mod postgres;
 pub mod principals;
 pub mod purge;
+pub mod regions;
 pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
 mod tier;
 pub mod uploads;
 pub mod vhosts;
+pub mod zones;
 
 use std::sync::Arc;
 
+use changes::Changes;
 use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
@@ -27,6 +31,7 @@ pub use open::{CacheSettings, Location, Settings, open};
 use passwords::Passwords;
 use principals::Principals;
 use purge::Purge;
+use regions::Regions;
 use sessions::Sessions;
 use tenants::Tenants;
 pub use tier::{Tier, TierError};
@@ -35,12 +40,36 @@ use vhosts::Vhosts;
 
 /// A metadata engine: all nouns together.
 pub trait Metadata:
-    Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync
+    Changes
+    + Files
+    + Links
+    + Passwords
+    + Principals
+    + Purge
+    + Regions
+    + Sessions
+    + Tenants
+    + Uploads
+    + Vhosts
+    + Send
+    + Sync
 {
 }
 
-impl<T: Files + Links + Passwords + Principals + Purge + Sessions + Tenants + Uploads + Vhosts + Send + Sync>
-    Metadata for T
+impl<T> Metadata for T where
+    T: Changes
+        + Files
+        + Links
+        + Passwords
+        + Principals
+        + Purge
+        + Regions
+        + Sessions
+        + Tenants
+        + Uploads
+        + Vhosts
+        + Send
+        + Sync
 {
 }
 

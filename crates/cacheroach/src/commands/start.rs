@@ -392,9 +392,7 @@ impl LaterFlags {
         if let Some((flag, _)) = refused.iter().find(|(_, used)| *used) {
             return Err(Error::new(format!("{flag} is not offered yet by this release")));
         }
-        let noted = [
-            ("--readAmplificationBackoff", self.read_amplification_backoff.is_some()),
-        ];
+        let noted = [("--readAmplificationBackoff", self.read_amplification_backoff.is_some())];
         for (flag, _) in noted.iter().filter(|(_, used)| *used) {
             eprintln!("note: {flag} has no effect yet in this release");
         }

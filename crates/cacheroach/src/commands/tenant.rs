@@ -4,14 +4,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use cacheroach_api::{json, tenant};
-use cacheroach_model::TenantId;
+use cacheroach_model::{Region, TenantId};
 use clap::{Args, Subcommand};
 
 use super::{AtVersion, Context};
 use crate::duration;
 use crate::error::Error;
 use crate::ids;
-use crate::output::{Format, Table, facts, line};
+use crate::output::{Cell, Format, Table, facts, line};
 
 /// Manage tenants.
 #[derive(Args)]
@@ -26,6 +26,9 @@ enum Command {
     Create {
         /// Its name for people.
         label: String,
+        /// Where its bytes belong [default: the region of the server that is asked].
+        #[arg(long, value_name = "NAME")]
+        region: Option<Region>,
         #[command(flatten)]
         keep: Keep,
     },
@@ -36,6 +39,15 @@ enum Command {
     },
     /// List those one may see.
     Ls,
+    /// Change where one is at home: what is written from then on goes there.
+    ///
+    /// What was written before stays where it is; the answer tells how much that is.
+    Move {
+        #[command(flatten)]
+        which: AtVersion,
+        /// Where its bytes belong from now on.
+        region: Region,
+    },
     /// Delete one, with all its files.
     Rm(AtVersion),
     /// Change which old versions one keeps.
@@ -44,6 +56,11 @@ enum Command {
         which: AtVersion,
         #[command(flatten)]
         keep: Keep,
+    },
+    /// Count where the bytes of one are, by region and tier.
+    Where {
+        /// Its ID.
+        id: String,
     },
 }
 
@@ -98,11 +115,11 @@ impl Keep {
 impl Tenant {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         match self.command {
-            Command::Create { label, keep } => {
+            Command::Create { label, region, keep } => {
                 let id = TenantId::random(ids::random()?);
-                let (retention, version) = (keep.over(None)?, 0);
-                let new =
-                    tenant::Tenant { id: Some(id.into()), label, version, retention, ..Default::default() };
+                let region = region.map(|region| region.to_string()).unwrap_or_default();
+                let retention = keep.over(None)?;
+                let new = tenant::Tenant { id: Some(id.into()), label, version: 0, region, retention };
                 ensure(context, new, false).await?;
                 show(context, id)
             }
@@ -113,6 +130,13 @@ impl Tenant {
                 context.save(&config)
             }
             Command::Ls => list(context).await,
+            Command::Move { which, region } => {
+                let id = ids::parse::<TenantId>(&which.id).map_err(Error::new)?;
+                let (version, region) = (which.version, region.to_string());
+                let tenant = tenant::Tenant { id: Some(id.into()), version, region, ..Default::default() };
+                ensure(context, tenant, false).await?;
+                count(context, id).await
+            }
             Command::Rm(which) => {
                 let id = ids::parse::<TenantId>(&which.id).map_err(Error::new)?;
                 let tenant =
@@ -130,6 +154,7 @@ impl Tenant {
                 ensure(context, tenant, false).await?;
                 show(context, id)
             }
+            Command::Where { id } => count(context, ids::parse::<TenantId>(&id).map_err(Error::new)?).await,
         }
     }
 }
@@ -149,10 +174,30 @@ fn show(context: &Context, id: TenantId) -> Result<(), Error> {
 
 async fn list(context: &Context) -> Result<(), Error> {
     let mut found = context.connect().await?.tenants().list(()).await?.into_inner();
-    let mut table = Table::new(context.format, &["ID", "Version", "Name"]);
+    let mut table = Table::new(context.format, &["ID", "Version", "Name", "Region"]);
     while let Some(one) = found.message().await? {
         let id = ids::show(one.id.as_ref().map(|id| &id.data[..]));
-        table.row([id.into(), one.version.into(), one.label.into()])?;
+        table.row([id.into(), one.version.into(), one.label.into(), one.region.into()])?;
     }
     table.finish()
+}
+
+/// Shows where the bytes of a tenant are, and tells of those that are not at home.
+async fn count(context: &Context, id: TenantId) -> Result<(), Error> {
+    let request = tenant::WhereRequest { id: Some(id.into()) };
+    let found = context.connect().await?.tenants().r#where(request).await?.into_inner();
+    let mut table = Table::new(context.format, &["Region", "Tier", "Chunks", "Bytes"]);
+    let mut elsewhere = 0_i64;
+    for one in found.places {
+        if !one.region.is_empty() && one.region != found.home {
+            elsewhere = elsewhere.saturating_add(one.bytes);
+        }
+        let region = if one.region.is_empty() { Cell::none() } else { one.region.into() };
+        table.row([region, one.tier.into(), one.chunks.into(), one.bytes.into()])?;
+    }
+    table.finish()?;
+    if elsewhere > 0 {
+        eprintln!("note: {elsewhere} bytes are not in {}, the tenant's home", found.home);
+    }
+    Ok(())
 }

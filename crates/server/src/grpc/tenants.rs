@@ -2,7 +2,8 @@
 
 use cacheroach_api::method::tenants;
 use cacheroach_api::tenant::{
-    EnsureRequest, EnsureResponse, GetRequest, GetResponse, Tenant, tenants_server::Tenants,
+    EnsureRequest, EnsureResponse, GetRequest, GetResponse, Tenant, WhereRequest, WhereResponse,
+    tenants_server::Tenants,
 };
 use tonic::{Request, async_trait};
 
@@ -22,5 +23,9 @@ impl Tenants for Handlers {
 
     async fn list(&self, request: Request<()>) -> Answer<Self::ListStream> {
         self.parts::<tenants::List>(request).await
+    }
+
+    async fn r#where(&self, request: Request<WhereRequest>) -> Answer<WhereResponse> {
+        self.unary::<tenants::Where>(request).await
     }
 }

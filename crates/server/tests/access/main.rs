@@ -46,6 +46,7 @@ const TABLE: &str = "
     cacheroach.tenant.Tenants/Ensure        | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.tenant.Tenants/Get           | U   U   | ok  D   | D   D   | ok  D   | ok  ok
     cacheroach.tenant.Tenants/List          | U       | ok      | ok      | ok      | ok
+    cacheroach.tenant.Tenants/Where         | U   U   | ok  D   | D   D   | ok  D   | ok  ok
     cacheroach.token.Tokens/Current         | U       | ok      | ok      | ok      | ok
     cacheroach.token.Tokens/Issue           | U   U   | D   D   | D   D   | ok  D   | ok  ok
     cacheroach.token.Tokens/Find            | U       | D       | D       | ok      | ok

@@ -171,6 +171,7 @@ async fn grpc(server: &Server, method: &str, token: &str, side: &Side) -> Result
             server.tenants(token).ensure(request).await.map(done)
         }
         "Tenants/Get" => server.tenants(token).get(tenant::GetRequest { id: tenant }).await.map(done),
+        "Tenants/Where" => server.tenants(token).r#where(tenant::WhereRequest { id: tenant }).await.map(done),
         "Tenants/List" => server.tenants(token).list(()).await.map(done),
         "VHosts/Ensure" => {
             let host = format!("new.{}", side.host);

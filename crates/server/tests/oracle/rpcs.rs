@@ -231,6 +231,10 @@ async fn others(world: &World, known: &Known, method: &str, target: Target) -> S
             let id = Some(world.tenant(tenant).into());
             server.tenants(token).get(tenant::GetRequest { id }).await.map(ok)
         }
+        ("tenant.Tenants/Where", Target::Tenant(tenant)) => {
+            let id = Some(world.tenant(tenant).into());
+            server.tenants(token).r#where(tenant::WhereRequest { id }).await.map(ok)
+        }
         ("tenant.Tenants/List", _) => {
             let shown = parts(server.tenants(token).list(()).await?.into_inner()).await?;
             use crate::oracle::Tenant::{Other, Own, Public};

@@ -174,6 +174,7 @@ pub(crate) const RPCS: &[Rpc] = &[
     rpc("tenant.Tenants/Ensure", NOTHING, for_superusers),
     rpc("tenant.Tenants/Get", TENANTS, |by, on| by.rpc(&[on.needs(READ)], "ok")),
     rpc("tenant.Tenants/List", NOTHING, tenants),
+    rpc("tenant.Tenants/Where", TENANTS, |by, on| by.rpc(&[on.needs(READ)], "ok")),
     rpc("token.Tokens/Current", NOTHING, for_known),
     rpc("token.Tokens/Issue", TEMPLATES, issue),
     rpc("token.Tokens/Find", NOTHING, |by, _| by.rpc(&[(DELEGATE, Scope::Principal(Whose::Own))], "ok")),

@@ -10,6 +10,7 @@ use cacheroach_store::files::{Kept, Piece};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::hash;
+use crate::still::Still;
 use crate::{Error, Result, Stream};
 
 /// How many chunks are read before they are asked for.
@@ -30,17 +31,25 @@ pub struct Content {
     rope: Option<RopeId>,
     /// The first pieces, found together with the file.
     first: Vec<Piece>,
+    /// Who reads it, if that takes more than one look at the store.
+    reader: Option<Still>,
 }
 
 impl Content {
-    pub(crate) fn new(store: Store, tenant: TenantId, file: &File, first: Vec<Piece>) -> Self {
-        Content { store, tenant, rope: file.rope, first }
+    pub(crate) fn new(
+        store: Store,
+        tenant: TenantId,
+        file: &File,
+        first: Vec<Piece>,
+        reader: Option<Still>,
+    ) -> Self {
+        Content { store, tenant, rope: file.rope, first, reader }
     }
 
     /// The bytes of a range that is within the size, verified before they are given out.
     ///
     /// # Errors
-    /// Damage, before the first byte or in the stream, which ends there.
+    /// Damage, before the first byte or in the stream, which ends there; as it does when the reader may read no more.
     #[must_use]
     pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
         let (store, tenant, end) = (self.store.clone(), self.tenant, range.end);
@@ -50,16 +59,20 @@ impl Content {
             .map(move |piece| fetch(store.clone(), tenant, piece))
             .buffered(READ_AHEAD);
         // Pieces are contiguous and reach to the end of the range, or something is missing.
-        Box::pin(stream::try_unfold((Box::pin(chunks), range.start), move |(mut chunks, next)| async move {
+        let start = (Box::pin(chunks), self.reader.clone(), range.start);
+        Box::pin(stream::try_unfold(start, move |(mut chunks, mut reader, next)| async move {
             if next >= end {
                 return Ok(None);
             }
             let Some((at, bytes)) = chunks.try_next().await? else {
                 return Err(damaged("a rope that ends too early"));
             };
+            if let Some(reader) = &mut reader {
+                reader.must().await?;
+            }
             let part = part(at, &bytes, next, end).ok_or_else(|| damaged("a rope with a hole"))?;
             let next = next + part.len() as u64;
-            Ok(Some((part, (chunks, next))))
+            Ok(Some((part, (chunks, reader, next))))
         }))
     }
 

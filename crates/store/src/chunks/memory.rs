@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// Holds chunks until it is dropped. Its places are numbers that count up, big-endian.
@@ -111,6 +111,10 @@ impl Chunks for Memory {
         let last = chunks.last().filter(|_| rest.next().is_some());
         let next = last.map(|last| Cursor(last.chunk.place.0.clone()));
         Ok(Page { chunks, next })
+    }
+
+    fn whereabouts(&self, _: &Place) -> Whereabouts {
+        Whereabouts { region: None, tier: "memory".to_owned() }
     }
 }
 

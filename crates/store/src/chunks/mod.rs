@@ -15,7 +15,7 @@ pub mod verified;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{Hash, TenantId, Timestamp};
+use cacheroach_model::{Hash, Region, TenantId, Timestamp};
 
 use crate::Result;
 
@@ -74,6 +74,15 @@ pub struct Page {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cursor(pub Vec<u8>);
 
+/// What a place tells of where it is, for people.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Whereabouts {
+    /// In which region; none: the tier knows of none.
+    pub region: Option<Region>,
+    /// In what kind of tier: `disk`, `s3`.
+    pub tier: String,
+}
+
 /// A chunk tier.
 #[async_trait]
 pub trait Chunks: Send + Sync {
@@ -101,4 +110,10 @@ pub trait Chunks: Send + Sync {
     /// # Errors
     /// The tier's; a cursor of something else.
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page>;
+
+    /// Where a place is. A tier that stands before others asks the one whose place it is.
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        let _ = place;
+        Whereabouts { region: None, tier: "chunks".to_owned() }
+    }
 }

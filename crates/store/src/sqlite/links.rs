@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::row::{all, blob, change, count, get, limit, one, optional_blob, path, signed, time};
 use super::tenants::must_exist;
+use crate::changes::Change as Told;
 use crate::links::{KeptLink, LinkListing, Links};
 use crate::purge::REST;
 use crate::{Error, Result};
@@ -116,13 +117,13 @@ impl Links for Sqlite {
     }
 
     async fn revoke_link(&self, old: &KeptLink) -> Result<()> {
-        let old = old.clone();
+        let (old, tells) = (old.clone(), vec![Told::Link(old.id)]);
         let revoke = move |connection: &Connection, now: Timestamp| {
             add(connection, &old, now)?;
             let sql = "UPDATE links SET revoked_at = ? WHERE link = ? AND revoked_at IS NULL";
             change(connection, sql, params![now.micros(), old.id.as_bytes()]).map(drop)
         };
-        self.writer.write(revoke).await
+        self.writer.write_and_tell(tells, revoke).await
     }
 
     async fn list_links(&self, listing: &LinkListing) -> Result<Vec<KeptLink>> {

@@ -12,6 +12,7 @@ mod passwords;
 mod principals;
 mod purge;
 mod readers;
+mod regions;
 mod row;
 mod sessions;
 mod tenants;
@@ -28,6 +29,7 @@ use cacheroach_model::{Clock, Region, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::changes::{Changes, News};
 use crate::{Error, Result};
 use readers::Readers;
 use writer::Writer;
@@ -36,6 +38,8 @@ use writer::Writer;
 pub struct Sqlite {
     writer: Writer,
     readers: Readers,
+    /// Told by the writer: this process is the only one there is.
+    news: Arc<News>,
     clock: Arc<dyn Clock>,
     /// Where new tenants are at home.
     region: Region,
@@ -55,12 +59,19 @@ impl Sqlite {
             connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrations::run(&mut connection, clock.now())?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, Arc::clone(&clock))?;
-        Ok(Sqlite { writer, readers, clock, region, _lock: lock })
+        let news = Arc::new(News::default());
+        let writer = Writer::start(connection, Arc::clone(&clock), Arc::clone(&news))?;
+        Ok(Sqlite { writer, readers, news, clock, region, _lock: lock })
     }
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+impl Changes for Sqlite {
+    fn changes(&self) -> &News {
+        &self.news
     }
 }
 

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, blob, change, get, limit, one};
+use crate::changes::Change;
 use crate::principals::Principals;
 use crate::{Error, Result};
 
@@ -42,16 +43,18 @@ fn must_be_free(connection: &Connection, new: &Principal) -> Result<()> {
 #[async_trait]
 impl Principals for Sqlite {
     async fn ensure_principal(&self, new: &Principal) -> Result<Principal> {
-        let new = new.clone();
+        let (new, region, tells) = (new.clone(), self.region.clone(), vec![Change::Principal(new.id)]);
         let ensure = move |connection: &Connection, _| {
             must_be_free(connection, &new)?;
             let (id, label, version) = (new.id.as_bytes(), &new.label, new.version);
             let row = if version == 0 {
                 let sql = format!(
-                    "INSERT INTO principals (principal, label, version, claims, email, email_domain)
-                     VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+                    "INSERT INTO principals (principal, label, version, claims, email, email_domain, region)
+                     VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
                 );
-                one(connection, &sql, params![id, label, new.claims, new.email, new.email_domain], principal)?
+                let (claims, region) = (&new.claims, region.as_str());
+                let values = params![id, label, claims, new.email, new.email_domain, region];
+                one(connection, &sql, values, principal)?
             } else {
                 // Label and address come from the claims: without new claims they stay. The domain never changes.
                 let sql = format!(
@@ -65,7 +68,7 @@ impl Principals for Sqlite {
             };
             row.ok_or(Error::Skew)
         };
-        self.writer.write(ensure).await
+        self.writer.write_and_tell(tells, ensure).await
     }
 
     async fn delete_principal(&self, id: PrincipalId, version: i64) -> Result<()> {
@@ -78,7 +81,7 @@ impl Principals for Sqlite {
             change(connection, "DELETE FROM passwords WHERE principal = ?", [id.as_bytes()])?;
             Ok(())
         };
-        self.writer.write(delete).await
+        self.writer.write_and_tell(vec![Change::Principal(id)], delete).await
     }
 
     async fn find_principal(&self, id: PrincipalId) -> Result<Option<Principal>> {

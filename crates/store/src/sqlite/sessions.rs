@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::row::{all, change, get, one, session, time};
 use super::tenants::must_exist;
+use crate::changes::Change;
 use crate::sessions::{KeptSession, Origin, Sessions, Standing};
 use crate::{Error, Result};
 
@@ -57,8 +58,9 @@ fn add(connection: &Connection, new: &Session, origin: Origin, now: Timestamp) -
     change(
         connection,
         "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,
-             version, issued_at, expires_at, life, not_after, name, note)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             version, issued_at, expires_at, life, not_after, name, note, region)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+             (SELECT region FROM principals WHERE principal = ?2))",
         params![
             id.as_bytes(),
             principal.as_bytes(),
@@ -128,7 +130,7 @@ impl Sessions for Sqlite {
             let sql = "UPDATE sessions SET expires_at = ?2 WHERE session = ?1 AND expires_at > ?2";
             change(connection, sql, params![id.as_bytes(), now.micros()]).map(drop)
         };
-        self.writer.write(end).await
+        self.writer.write_and_tell(vec![Change::Session(id)], end).await
     }
 
     async fn renew_session(&self, old: SessionId, new: SessionId) -> Result<Option<Session>> {
@@ -146,9 +148,9 @@ impl Sessions for Sqlite {
             change(connection, end, values)?;
             let add = format!(
                 "INSERT INTO sessions (session, principal, parent, capabilities, is_super, on_principal, tenant, path,
-                     version, issued_at, expires_at, life, not_after, name)
+                     version, issued_at, expires_at, life, not_after, name, region)
                  SELECT ?2, principal, session, capabilities, is_super, on_principal, tenant, path, version, ?3,
-                     MIN(?3 + life, COALESCE(not_after, ?3 + life), ?5), life, not_after, ?4
+                     MIN(?3 + life, COALESCE(not_after, ?3 + life), ?5), life, not_after, ?4, region
                  FROM sessions WHERE session = ?1
                  RETURNING {COLUMNS}"
             );
@@ -160,6 +162,6 @@ impl Sessions for Sqlite {
                 session,
             )
         };
-        self.writer.write(renew).await
+        self.writer.write_and_tell(vec![Change::Session(old)], renew).await
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::purge::clear;
 use super::row::{all, blob, change, get, limit, one, region};
+use crate::changes::Change;
 use crate::tenants::Tenants;
 use crate::{Error, Result};
 
@@ -68,7 +69,7 @@ impl Sqlite {
 #[async_trait]
 impl Tenants for Sqlite {
     async fn ensure_tenant(&self, new: &Tenant) -> Result<Tenant> {
-        let (new, home) = (new.clone(), self.region.clone());
+        let (new, home, tells) = (new.clone(), self.region.clone(), vec![Change::Tenant(new.id)]);
         if new.version == 0 {
             self.clear_tenant(new.id).await?;
         }
@@ -101,7 +102,7 @@ impl Tenants for Sqlite {
             ];
             one(connection, &sql, values, tenant)?.ok_or(Error::Skew)
         };
-        self.writer.write(change).await
+        self.writer.write_and_tell(tells, change).await
     }
 
     async fn delete_tenant(&self, id: TenantId, version: i64) -> Result<()> {
@@ -124,7 +125,8 @@ impl Tenants for Sqlite {
             // All of a small one, and the purge does the rest: nobody finds any of it from now on.
             clear(connection, id, CLEARED).map(drop)
         };
-        self.writer.write(delete).await
+        // Its hosts go with it.
+        self.writer.write_and_tell(vec![Change::Tenant(id), Change::Vhosts], delete).await
     }
 
     async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>> {

@@ -1,7 +1,7 @@
 //! Uploads in SQLite.
 
 use async_trait::async_trait;
-use cacheroach_model::{Hash, Path, TenantId, Timestamp, Upload, UploadId, Version};
+use cacheroach_model::{Hash, Path, Region, TenantId, Timestamp, Upload, UploadId, Version};
 use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
@@ -171,14 +171,15 @@ fn commit(
     Ok(version)
 }
 
-fn begin(connection: &Connection, new: &NewUpload, now: Timestamp) -> Result<Upload> {
+fn begin(connection: &Connection, new: &NewUpload, region: &Region, now: Timestamp) -> Result<Upload> {
     must_exist(connection, new.tenant)?;
     // Whole seconds: a state that travels through JSON or another clock must not lose a fraction of it.
     let deadline = Timestamp::from_seconds(now.after(new.timeout).seconds());
-    let sql = "INSERT INTO uploads (upload, tenant, path, started_at, deadline) VALUES (?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO uploads (upload, tenant, path, started_at, deadline, region)
+               VALUES (?, ?, ?, ?, ?, ?)";
     let path: &Path = &new.path;
-    let values =
-        params![new.id.as_bytes(), new.tenant.as_bytes(), path.as_str(), now.micros(), deadline.micros()];
+    let (id, tenant, region) = (new.id.as_bytes(), new.tenant.as_bytes(), region.as_str());
+    let values = params![id, tenant, path.as_str(), now.micros(), deadline.micros(), region];
     change(connection, sql, values)?;
     Ok(Upload {
         id: new.id,
@@ -194,8 +195,8 @@ fn begin(connection: &Connection, new: &NewUpload, now: Timestamp) -> Result<Upl
 #[async_trait]
 impl Uploads for Sqlite {
     async fn begin_upload(&self, new: &NewUpload) -> Result<Upload> {
-        let new = new.clone();
-        self.writer.write(move |connection, now| begin(connection, &new, now)).await
+        let (new, region) = (new.clone(), self.region.clone());
+        self.writer.write(move |connection, now| begin(connection, &new, &region, now)).await
     }
 
     async fn find_upload(&self, id: UploadId) -> Result<Option<Progress>> {

@@ -8,6 +8,7 @@ use cacheroach_model::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::changes::{Change as Told, News};
 use crate::{Error, Result};
 
 /// How many changes may wait, and how many are committed together at most.
@@ -23,12 +24,14 @@ pub(super) struct Writer {
 trait Job: Send {
     /// Makes the change; tells whether it succeeded. If not it is rolled back alone.
     fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
-    /// Answers whoever waits.
-    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
+    /// Tells others of a change that was made, then answers whoever waits.
+    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>, news: &News);
 }
 
 struct Change<T, F> {
     change: Option<F>,
+    /// What others may remember wrongly once it is made.
+    tells: Vec<Told>,
     answer: Option<Result<T>>,
     waiting: oneshot::Sender<Result<T>>,
 }
@@ -48,7 +51,7 @@ where
         succeeded
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>) {
+    fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>, news: &News) {
         let answer = match (self.answer, committed) {
             // A change that failed by itself keeps its own reason.
             (Some(Err(error)), _) => Err(error),
@@ -56,6 +59,9 @@ where
             (_, Err(error)) => Err(shared(error)),
             (None, Ok(())) => Err(Error::Failed("the change was not made".into())),
         };
+        if answer.is_ok() {
+            self.tells.into_iter().for_each(|told| news.tell(told));
+        }
         // Nobody waits any more: the caller went away, the change stays.
         let _ = self.waiting.send(answer);
     }
@@ -72,11 +78,11 @@ fn shared(error: &rusqlite::Error) -> Error {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub(super) fn start(connection: Connection, clock: Arc<dyn Clock>, news: Arc<News>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_all(&connection, jobs, &*clock))?;
+            .spawn(move || write_all(&connection, jobs, &*clock, &news))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -85,8 +91,18 @@ impl Writer {
         &self,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.write_and_tell(Vec::new(), change).await
+    }
+
+    /// Makes a change that others must hear of. They are told before this answers, and also if nobody waits for the
+    /// answer any more.
+    pub(super) async fn write_and_tell<T: Send + 'static>(
+        &self,
+        tells: Vec<Told>,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (waiting, answer) = oneshot::channel();
-        let job = Change { change: Some(change), answer: None, waiting };
+        let job = Change { change: Some(change), tells, answer: None, waiting };
         let stopped = || Error::Busy("the writer has stopped".into());
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(Box::new(job)).await.map_err(|_| stopped())?;
@@ -104,7 +120,12 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, clock: &dyn Clock) {
+fn write_all(
+    connection: &Connection,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    clock: &dyn Clock,
+    news: &News,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
         let committed = commit_group(connection, &mut group, clock.now());
@@ -112,7 +133,7 @@ fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, cl
             tracing::error!(%error, changes = group.len(), "commit failed");
         }
         for job in group.drain(..) {
-            job.finish(committed.as_ref().copied());
+            job.finish(committed.as_ref().copied(), news);
         }
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test that can't go on fails; clippy sees none in a harness of its own"
 )]
 
+mod changes;
 mod chunks;
 mod durable;
 mod files;
@@ -14,6 +15,7 @@ mod model;
 mod passwords;
 mod principals;
 mod purge;
+mod regions;
 mod sessions;
 mod subject;
 mod tenants;
@@ -70,6 +72,14 @@ const CASES: &[Case] = cases! {
         tenants_are_listed_by_id_a_page_at_a_time,
         a84_text_is_data_never_sql,
         a_tenant_keeps_its_region_and_its_retention,
+    }
+    changes {
+        p10_what_takes_authority_away_is_told_before_it_is_answered,
+        p10_what_changes_hosts_is_told_before_it_is_answered,
+        p10_what_failed_is_not_told,
+    }
+    regions {
+        where_bytes_are_is_told_by_their_rows,
     }
     principals {
         a_principal_is_created_once_and_changed_from_its_version,

@@ -3,6 +3,7 @@
 mod migrate;
 pub(crate) mod place;
 pub(crate) mod purge;
+mod zones;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +21,7 @@ pub(crate) struct Store {
 enum Command {
     Migrate(migrate::Migrate),
     Purge(purge::Purge),
+    Zones(zones::Zones),
 }
 
 impl Store {
@@ -27,6 +29,7 @@ impl Store {
         match self.command {
             Command::Migrate(command) => command.run().await,
             Command::Purge(command) => command.run(context).await,
+            Command::Zones(command) => command.run().await,
         }
     }
 }

@@ -56,7 +56,7 @@ use tokio::task::spawn_blocking;
 
 use self::files::{Files, Folder};
 use self::packs::Packs;
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// How a [`Disk`] works.
@@ -148,6 +148,10 @@ impl Chunks for Disk {
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let after = after.cloned();
         self.blocking(&self.reads, move |packs| packs.list(after.as_ref(), limit)).await
+    }
+
+    fn whereabouts(&self, _: &Place) -> Whereabouts {
+        Whereabouts { region: None, tier: "disk".to_owned() }
     }
 }
 
