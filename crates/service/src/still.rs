@@ -17,13 +17,15 @@ use crate::{Caller, Error, Result};
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
+type Question = dyn Fn(&Caller) -> Result<()> + Send + Sync;
+
 /// Somebody who was let in.
 #[derive(Clone)]
 pub(crate) struct Still {
     callers: Callers,
     caller: Caller,
     /// Whether a caller could ask what was asked.
-    may: Arc<dyn Fn(&Caller) -> Result<()> + Send + Sync>,
+    may: Arc<Question>,
 }
 
 impl Still {

@@ -17,6 +17,9 @@ use crate::{Caller, Error, Result, Service};
 /// In seconds: a thousand years.
 const LONGEST_AGE: u64 = 1000 * 365 * 24 * 3600;
 
+/// The tier that rows of the database are.
+const DB: &str = "db";
+
 /// How many chunks are counted at a time.
 const COUNTED: usize = 4096;
 
@@ -90,11 +93,14 @@ impl Ask for tenants::Where {
         loop {
             let page = service.store.metadata.list_places(id, after, COUNTED).await?;
             for placed in &page {
-                let whereabouts = match &placed.place {
+                let mut whereabouts = match &placed.place {
                     Some(place) => service.store.chunks.whereabouts(place),
-                    // What is in a tenant's rows is where its rows are.
-                    None => Whereabouts { region: tenant.region.clone(), tier: "db".to_owned() },
+                    None => Whereabouts { region: None, tier: DB.to_owned() },
                 };
+                // What is in rows is where the tenant's rows belong.
+                if whereabouts.tier == DB && whereabouts.region.is_none() {
+                    whereabouts.region.clone_from(&tenant.region);
+                }
                 let (chunks, bytes) = counted.entry(whereabouts).or_default();
                 *chunks += 1;
                 *bytes += i64::from(placed.length);

@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// How long a tenant's home is remembered.
@@ -196,6 +196,19 @@ impl Chunks for ByRegion {
             None => self.after(&home).map(|next| cursor(Some(&next), Vec::new())),
         };
         Ok(page)
+    }
+
+    /// The region that the place says, and what the tier there says of itself. A region that has no tier any more is told
+    /// all the same.
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        let (region, inner) = match split(&place.0) {
+            Some((region, rest)) => (Some(region), Place(rest.to_vec())),
+            None => (None, place.clone()),
+        };
+        match self.tier(region.as_ref()) {
+            Ok(tier) => Whereabouts { region, ..tier.whereabouts(&inner) },
+            Err(_) => Whereabouts { region, tier: "unknown".to_owned() },
+        }
     }
 }
 

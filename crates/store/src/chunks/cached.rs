@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// What a chunk is taken to have, to guess how many there will be.
@@ -135,5 +135,9 @@ impl Chunks for Cached {
 
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         self.inner.list(after, limit).await
+    }
+
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        self.inner.whereabouts(place)
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
 
-use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// The key of a row, never used twice.
@@ -149,6 +149,10 @@ impl Chunks for Db {
             written_at: Some(row.written_at),
         };
         Ok(Page { chunks: rows.iter().map(found).collect(), next })
+    }
+
+    fn whereabouts(&self, _: &Place) -> Whereabouts {
+        Whereabouts { region: None, tier: "db".to_owned() }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::verified::is_whole;
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::Result;
 
 /// What is read while so many files are being written is not kept: reads do not wait for the cache.
@@ -299,5 +299,9 @@ impl Chunks for DiskCache {
 
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         self.inner.list(after, limit).await
+    }
+
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        self.inner.whereabouts(place)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// What a tier can be asked.
@@ -199,5 +199,9 @@ impl Chunks for Faulty {
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         self.fault(Call::List).await?;
         self.inner.list(after, limit).await
+    }
+
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        self.inner.whereabouts(place)
     }
 }

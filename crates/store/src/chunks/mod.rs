@@ -79,7 +79,7 @@ pub struct Cursor(pub Vec<u8>);
 pub struct Whereabouts {
     /// In which region; none: the tier knows of none.
     pub region: Option<Region>,
-    /// In what kind of tier: `disk`, `s3`.
+    /// In what kind of tier: `db`, `disk`, `objects`, `memory`.
     pub tier: String,
 }
 
@@ -112,8 +112,5 @@ pub trait Chunks: Send + Sync {
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page>;
 
     /// Where a place is. A tier that stands before others asks the one whose place it is.
-    fn whereabouts(&self, place: &Place) -> Whereabouts {
-        let _ = place;
-        Whereabouts { region: None, tier: "chunks".to_owned() }
-    }
+    fn whereabouts(&self, place: &Place) -> Whereabouts;
 }

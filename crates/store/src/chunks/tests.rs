@@ -21,7 +21,7 @@ use super::faulty::{Call, Fault, Faults, Faulty};
 use super::memory::Memory;
 use super::object::{Address, Object, ObjectSettings};
 use super::verified::Verified;
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::sqlite::Sqlite;
 use crate::{Error, Result};
 
@@ -83,6 +83,10 @@ impl Chunks for Counted {
 
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         self.inner.list(after, limit).await
+    }
+
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        self.inner.whereabouts(place)
     }
 }
 
@@ -389,6 +393,14 @@ async fn bytes_go_where_their_tenant_is_at_home_and_stay_readable_when_it_moves(
     settle("moon");
     let third = put_of(&tier, tenant, 3).await.unwrap();
     assert_eq!(region_of(&third.place), None);
+    // Wrapped as it is when it serves.
+    let outer = Verified::new(Arc::new(
+        ByRegion::new(tiers.clone(), Fallback::Tier(rest.clone()), homes.clone()).unwrap(),
+    ));
+    for (kept, home) in [(&first, Some("eu")), (&second, Some("us")), (&third, None)] {
+        let told = outer.whereabouts(&kept.place);
+        assert_eq!((told.region, told.tier.as_str()), (home.map(region), "memory"));
+    }
     let count = async |tier: &Memory| tier.list(None, 100).await.unwrap().chunks.len();
     assert_eq!((count(&eu).await, count(&us).await, count(&rest).await), (1, 1, 1));
     for (number, kept) in [(1, &first), (2, &second), (3, &third)] {

@@ -8,7 +8,7 @@ use cacheroach_model::Hash;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// Compares what a tier answers with its SHA-256, for tiers that have no checksum of their own.
@@ -55,5 +55,9 @@ impl Chunks for Verified {
 
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         self.inner.list(after, limit).await
+    }
+
+    fn whereabouts(&self, place: &Place) -> Whereabouts {
+        self.inner.whereabouts(place)
     }
 }

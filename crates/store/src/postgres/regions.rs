@@ -69,7 +69,7 @@ impl Regions for Postgres {
 
 async fn cluster(client: &Client) -> Outcome<Cluster> {
     let database = column(client, "SELECT current_database()", 0).await?.pop().unwrap_or_default();
-    let nodes = regions(column(client, "SHOW REGIONS FROM CLUSTER", 0).await?);
+    let nodes = regions(&column(client, "SHOW REGIONS FROM CLUSTER", 0).await?);
     // A license is a secret of sorts: whether there is one is all that is asked.
     let licensed =
         "SELECT value <> '' FROM crdb_internal.cluster_settings WHERE variable = 'enterprise.license'";
@@ -92,11 +92,11 @@ async fn cluster(client: &Client) -> Outcome<Cluster> {
         has_home: homes.iter().any(|home| home == name),
     });
     let means = if licensed { Means::Rows } else { Means::Tables };
-    Ok(Cluster { database, means, nodes, regions: regions(names), tables: tables.collect() })
+    Ok(Cluster { database, means, nodes, regions: regions(&names), tables: tables.collect() })
 }
 
 /// Names that are no regions to us are left out: we would not know who is at home there.
-fn regions(names: Vec<String>) -> Vec<Region> {
+fn regions(names: &[String]) -> Vec<Region> {
     names.iter().filter_map(|name| Region::parse(name).ok()).collect()
 }
 

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 pub use self::address::{Address, AddressError};
 use self::names::Name;
 use self::patience::Patience;
-use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place};
+use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// How an [`Object`] tier works.
@@ -220,6 +220,10 @@ impl Chunks for Object {
         let next = objects.last().filter(|_| objects.len() == limit);
         let next = next.map(|last| Cursor(last.location.as_ref().as_bytes().to_vec()));
         Ok(Page { chunks: objects.iter().filter_map(|object| self.found(object)).collect(), next })
+    }
+
+    fn whereabouts(&self, _: &Place) -> Whereabouts {
+        Whereabouts { region: None, tier: "objects".to_owned() }
     }
 }
 
