@@ -8,6 +8,7 @@ use cacheroach_model::{
     SessionId, Tenant, TenantId, Vhost,
 };
 use cacheroach_store::Error as StoreError;
+use cacheroach_store::failpoint::{Step, hit};
 use cacheroach_store::files::NewFile;
 use cacheroach_store::sessions::Origin;
 
@@ -38,7 +39,9 @@ impl Service {
         if nobody.version > UNFINISHED {
             return Ok(());
         }
+        hit(Step::StartAfterPrincipal);
         self.scratchpad().await?;
+        hit(Step::StartAfterTenant);
         let scratchpad = Scope::Location(Location {
             tenant: TenantId::SCRATCHPAD,
             pattern: Pattern::everything(),
@@ -48,6 +51,7 @@ impl Service {
         let caps = Capabilities::READ | Capabilities::DELEGATE;
         let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);
         self.ensure_session(PUBLIC_SESSION, "Default public access", caps, public, 100 * YEAR).await?;
+        hit(Step::StartAfterSessions);
         match self.store.metadata.ensure_principal(&nobody).await {
             Ok(_) | Err(StoreError::Skew) => Ok(()),
             Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use cacheroach_api::rule::{Method, Ruled};
 use cacheroach_api::text;
 use cacheroach_auth::{Lack, Refusal, Refused, Want};
 use cacheroach_model::Capabilities;
+use cacheroach_store::failpoint::{Step, hit};
 use futures::TryStreamExt as _;
 
 use crate::error::{Unproven, Why};
@@ -65,6 +66,7 @@ impl Service {
     /// For the caller to read.
     pub async fn call<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<M::Answer> {
         enter::<M>(caller, &mut request, M::canonical)?;
+        hit(Step::RequestPanic);
         let mut answer = M::answer(self, caller, request).await?;
         caller.authority().cut(&mut answer);
         Ok(answer)

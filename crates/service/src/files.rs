@@ -13,6 +13,7 @@ use cacheroach_model::{
     CHUNK_SIZE, Capabilities, Expected, Goal, Metadata, MetadataError, Path, PathError, TenantId, UploadId,
     Version,
 };
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 
 use crate::content::{Content, Opened, Target, Writer};
 use crate::door::Ask;
@@ -109,6 +110,7 @@ impl Ask for files::Delete {
         } else if !request.path.ends_with('/') {
             // With a last slash it would be a directory: that is no file, so there is nothing to delete.
             metadata.delete_file(tenant, &path, expected).await?;
+            hit(Failpoint::DeleteAfterCommit);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use cacheroach_auth::{Purpose, Want};
 use cacheroach_model::{
     CHUNK_SIZE, Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId,
 };
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::NewFile;
 use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
 use sha2::digest::common::hazmat::SerializableState as _;
@@ -61,6 +62,7 @@ impl Ask for uploads::Begin {
         let id = UploadId::random(service.random.id());
         let new = NewUpload { id, tenant, path, timeout: service.settings.upload_timeout };
         let upload = service.store.metadata.begin_upload(&new).await?;
+        hit(Failpoint::UploadAfterBegin);
         let max_chunk_size = i32::try_from(MAX_TRANSFER).expect("two MiB");
         Ok(BeginResponse { state: Some(service.seal(&upload)), max_chunk_size, committed: false })
     }
@@ -123,7 +125,9 @@ impl Ask for uploads::Commit {
             let commit = async {
                 let flushed = progress.tail.is_empty() || service.flush(progress).await?;
                 if flushed {
+                    hit(Failpoint::UploadAfterHash);
                     service.store.metadata.commit_upload(id, upload.offset, &file).await?;
+                    hit(Failpoint::UploadAfterCommit);
                 }
                 Ok(flushed)
             };
@@ -277,6 +281,7 @@ impl Service {
         let stepped = self.store.metadata.advance_upload(upload.id, upload.offset, step).await?;
         // Overtaken, all that was written is for nothing, unless the winner wrote the very same.
         let Stepped::Done(beaten) = stepped else { return Ok(false) };
+        hit(Failpoint::UploadAfterRow);
         discard(&self.store, upload.tenant, &step.pieces, &beaten).await;
         Ok(true)
     }

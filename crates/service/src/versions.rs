@@ -9,6 +9,7 @@ use cacheroach_api::method::{contents, files};
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::Want;
 use cacheroach_model::{Capabilities, Expected, File, Goal, Metadata, Path, TenantId, Version};
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::Error as StoreError;
 use cacheroach_store::files::{Copy, CopyBelow};
 use prost::Message as _;
@@ -315,6 +316,7 @@ impl Service {
                     return Err(Error::NotFound("file"));
                 }
                 let made = self.store.metadata.copy_file(&file).await?.ok_or(Error::NotFound("file"))?;
+                hit(Failpoint::CopyAfterCommit);
                 Ok(CopyResponse { files: 1, version: made.version.0 })
             }
             Goal::Listing(_) if expected != Expected::Anything => {

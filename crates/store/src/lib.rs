@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod chunks;
 mod error;
+pub mod failpoint;
 pub mod files;
 pub mod links;
 mod open;

@@ -15,6 +15,7 @@ use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
 use cacheroach_service::{FetchSettings, Network, NetworkError, PurgeSettings, Service};
 use cacheroach_store::CacheSettings;
+use cacheroach_store::failpoint::{Step, hit};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -216,7 +217,9 @@ impl Start {
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.
         let store = self.store.place.open_cached(self.cache.settings()).await?;
+        hit(Step::StartAfterStore);
         let keys = self.store.keys()?;
+        hit(Step::StartAfterKey);
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let settings = cacheroach_service::Settings {
             upload_timeout: self.store.upload_timeout,

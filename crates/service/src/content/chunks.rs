@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cacheroach_model::{Hash, TenantId, UploadId};
 use cacheroach_store::Store;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, Kept};
 use cacheroach_store::uploads::NewPiece;
 use sha2::{Digest as _, Sha256};
@@ -28,6 +29,7 @@ pub(crate) async fn keep(
     let length = |bytes: &Bytes| u32::try_from(bytes.len()).expect("a chunk is small");
     let names: Vec<_> = chunks.iter().map(|(hash, bytes)| (*hash, length(bytes))).collect();
     let leases = store.metadata.lease_chunks(upload, &names).await?;
+    hit(Failpoint::UploadAfterLease);
     let mut pieces = Vec::with_capacity(chunks.len());
     let mut seen = HashSet::new();
     let (mut new, mut waiting) = (Vec::new(), Vec::new());
@@ -49,6 +51,7 @@ pub(crate) async fn keep(
         for ((at, generation), place) in waiting.into_iter().zip(places) {
             pieces[at].wrote = Some((generation, Kept::At(place)));
         }
+        hit(Failpoint::UploadAfterBytes);
     }
     Ok(pieces)
 }

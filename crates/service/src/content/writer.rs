@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use sha2::{Digest as _, Sha256};
@@ -132,7 +133,9 @@ impl Writer {
         let stored = mem::take(&mut self.stored);
         let hash = Hash::new(stored.hash.finalize().into());
         let file = self.file(hash);
+        hit(Failpoint::UploadAfterHash);
         let version = self.store.metadata.commit_upload(self.id, stored.offset, &file).await?;
+        hit(Failpoint::UploadAfterCommit);
         Ok(Written { version, hash, size: stored.offset })
     }
 
@@ -152,6 +155,7 @@ impl Writer {
         let content = self.filling.clone().freeze();
         let (hash, size) = (hash(&content), content.len() as u64);
         let version = self.store.metadata.put_file(&self.file(hash), content).await?;
+        hit(Failpoint::PutAfterCommit);
         Ok(Written { version, hash, size })
     }
 
@@ -170,6 +174,7 @@ impl Writer {
             let (id, timeout) = (self.id, self.timeout);
             let Target { tenant, path, .. } = self.target.clone();
             self.store.metadata.begin_upload(&NewUpload { id, tenant, path, timeout }).await?;
+            hit(Failpoint::UploadAfterBegin);
             self.begun = true;
         }
         let group = Group {
@@ -207,7 +212,10 @@ impl Group {
         let pieces = keep(&self.store, self.tenant, self.upload, named).await?;
         let step = Step { pieces, extend: Some(self.timeout), ..Step::default() };
         match self.store.metadata.advance_upload(self.upload, stored.offset, &step).await? {
-            Stepped::Done(beaten) => discard(&self.store, self.tenant, &step.pieces, &beaten).await,
+            Stepped::Done(beaten) => {
+                hit(Failpoint::UploadAfterRow);
+                discard(&self.store, self.tenant, &step.pieces, &beaten).await;
+            }
             // Nobody else knows of this upload.
             Stepped::Behind => return Err(Error::internal("an upload moved by itself")),
         }

@@ -3,6 +3,7 @@
 use cacheroach_model::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use crate::failpoint::{Step, hit};
 use crate::{Error, Result};
 
 const MIGRATIONS: &[(i64, &str)] = &[
@@ -34,6 +35,7 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
     for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > newest) {
         transaction.execute_batch(sql)?;
         transaction.execute("INSERT INTO migrations VALUES (?, ?)", params![number, now.micros()])?;
+        hit(Step::MigrateAfterFile);
     }
     transaction.commit()?;
     Ok(())

@@ -8,6 +8,7 @@ use cacheroach_model::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failpoint::{Step, hit};
 use crate::changes::{Change as Told, News};
 use crate::{Error, Result};
 
@@ -148,7 +149,10 @@ fn commit_group(connection: &Connection, group: &mut [Box<dyn Job>], now: Timest
             }
             connection.prepare_cached("RELEASE change")?.execute([])?;
         }
-        connection.execute_batch("COMMIT")
+        hit(Step::GroupBeforeCommit);
+        connection.execute_batch("COMMIT")?;
+        hit(Step::GroupAfterCommit);
+        Ok(())
     })();
     if done.is_err() && !connection.is_autocommit() {
         // Some failures have rolled back already; for the others, the next group must find no open transaction.
