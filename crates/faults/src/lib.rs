@@ -12,9 +12,11 @@ pub mod journal;
 pub mod proxy;
 pub mod random;
 pub mod site;
+pub mod wire;
 
 pub use history::History;
 pub use journal::Journal;
 pub use proxy::Proxy;
 pub use random::Random;
 pub use site::{Launch, Place, Site};
+pub use wire::Wire;

@@ -19,7 +19,9 @@ Usage: cargo xtask COMMAND
   test --quick  only the tests inside the crates' sources
   test --all    every test there is: a missing server is a failure
   lint          formatting, clippy, documentation; warnings are errors
-  ci            lint, then test
+  ci            lint, test, then two minutes of torture
+  torture       kills servers at random while they work, and looks for what is lost
+                --minutes N (default 2), --store sqlite|URL, --servers N, --seed S
   fuzz          searches for inputs that break a promise, guided by coverage; all targets together for 14 minutes
                 --minutes N, --target NAME (one of crates/fuzz/corpus), --runs N (of each target, in place of minutes),
                 --keep (the smallest finds that reach further go into the kept corpus)
@@ -83,9 +85,11 @@ fn run(arguments: &[&str]) -> Result {
         ["ci"] => {
             // As commands of their own, so that what CI runs is word for word what people run.
             step(cargo().args(["xtask", "lint"]))?;
-            step(cargo().args(["xtask", "test"]))
+            step(cargo().args(["xtask", "test"]))?;
+            step(cargo().args(["xtask", "torture", "--minutes", "2"]))
         }
         ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
+        ["torture", options @ ..] => torture(options),
         ["bench", arguments @ ..] => bench(arguments),
         other => Err(Failure::Usage(format!("unknown command: {}", other.join(" ")))),
     }
@@ -128,6 +132,21 @@ fn test(tests: Tests) -> Result {
         Tests::All => command.args(["--", "--include-ignored"]).env(TEST_ALL, "1"),
     };
     step(&mut command)
+}
+
+/// One of the tests, so that nothing is compiled for it alone.
+fn torture(options: &[&str]) -> Result {
+    const KNOWN: &[&str] = &["--minutes", "--store", "--servers", "--seed"];
+    let known = options.chunks(2).all(|pair| pair.len() == 2 && KNOWN.contains(&pair[0]));
+    if !known || options.iter().any(|word| word.contains(char::is_whitespace)) {
+        return Err(Failure::Usage(format!("unknown options of torture: {}", options.join(" "))));
+    }
+    let minutes = if options.contains(&"--minutes") { "" } else { "--minutes 2 " };
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--locked", "--test", "torture", "--", "--nocapture"]);
+    eprintln!("$ {}", words(&command));
+    // Not shown: there may be a password in the store's URL.
+    run_step(command.env("CACHEROACH_TORTURE", format!("{minutes}{}", options.join(" "))))
 }
 
 /// The cheapest first. All of it shares one target directory and profile with the tests, so that nothing is
@@ -208,9 +227,13 @@ fn cargo() -> Command {
 
 /// Says what it runs, runs it, and passes its failure on.
 fn step(command: &mut Command) -> Result {
-    let words = words(command);
-    eprintln!("$ {words}");
-    let status = command.status().map_err(|error| Failure::Broken(format!("{words}: {error}")))?;
+    eprintln!("$ {}", words(command));
+    run_step(command)
+}
+
+fn run_step(command: &mut Command) -> Result {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().map_err(|error| Failure::Broken(format!("{program}: {error}")))?;
     if status.success() {
         return Ok(());
     }
@@ -257,7 +280,7 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for arguments in [&["tset"][..], &["test", "--fast"], &["lint", "more"], &["ci", "--quick"]] {
+        for arguments in [&["tset"][..], &["test", "--fast"], &["lint", "more"], &["ci", "--quick"], &["torture", "--hours", "2"], &["torture", "--seed"]] {
             assert!(matches!(run(arguments), Err(Failure::Usage(_))), "{arguments:?}");
         }
     }

@@ -1,0 +1,398 @@
+//! The kill loop: `cargo xtask torture`. Writers, readers, deleters and movers at work while servers are killed at random;
+//! afterwards nothing that was acknowledged is lost or torn, and nothing else is visible.
+//!
+//! By itself, as one of all tests, it runs for a few seconds. `CACHEROACH_TORTURE` holds the options.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cacheroach_faults::history::{Act, Operation};
+use cacheroach_faults::journal::{Entry, Visible};
+use cacheroach_faults::wire::{Answer, sha256};
+use cacheroach_faults::{History, Journal, Launch, Place, Random, Site, Wire};
+use cacheroach_store::failpoint::Step;
+use rustix::process::Signal;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_faulty");
+const CHUNK: usize = 512 * 1024;
+const WRITERS: u64 = 6;
+const READERS: u64 = 3;
+const CHANGERS: u64 = 2;
+
+/// How long, on what, with what chance.
+#[derive(Clone, Debug)]
+struct Options {
+    length: Duration,
+    place: Place,
+    servers: usize,
+    seed: u64,
+}
+
+impl Options {
+    fn parse(text: &str) -> Self {
+        let mut options =
+            Options { length: Duration::from_secs(6), place: Place::sqlite(), servers: 1, seed: Random::seed() };
+        let mut words = text.split_whitespace();
+        while let Some(word) = words.next() {
+            let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
+            match word {
+                "--minutes" => options.length = Duration::from_secs_f64(60.0 * value.parse::<f64>().unwrap()),
+                "--servers" => options.servers = value.parse().unwrap(),
+                "--seed" => options.seed = value.parse().unwrap(),
+                "--store" if value == "sqlite" => options.place = Place::sqlite(),
+                "--store" => options.place = Place::database(value),
+                other => panic!("no such option: {other}"),
+            }
+        }
+        let is_embedded = options.place.connect.is_none();
+        assert!(!is_embedded || options.servers == 1, "an embedded store has one server");
+        options
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    written: AtomicU64,
+    read: AtomicU64,
+    changed: AtomicU64,
+    unanswered: AtomicU64,
+    killed: AtomicU64,
+    stopped: AtomicU64,
+}
+
+/// What all that work shares.
+struct Work {
+    urls: Vec<String>,
+    wire: Wire,
+    history: History,
+    journal: Journal,
+    /// All contents that anybody ever sent, by hash.
+    contents: Mutex<HashMap<String, u64>>,
+    counts: Counts,
+    end: Instant,
+}
+
+/// A content, and the number that stands for it.
+struct Content {
+    bytes: Vec<u8>,
+    hash: String,
+}
+
+impl Work {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    fn url(&self, random: &mut Random, path: &str) -> String {
+        let at = usize::try_from(random.below(self.urls.len() as u64)).unwrap();
+        format!("{}{path}", self.urls[at])
+    }
+
+    /// Contents share chunks, and no two of them are the same.
+    fn content(&self, random: &mut Random) -> Content {
+        let unique = random.bytes(24);
+        let shared = |random: &mut Random| Random::new(random.below(4)).bytes(CHUNK);
+        let bytes = match random.below(10) {
+            // Two that others have, too, and an end of its own.
+            0..3 => [shared(random), shared(random), unique].concat(),
+            3..5 => [unique, random.bytes(70_000)].concat(),
+            _ => unique,
+        };
+        self.known(bytes)
+    }
+
+    /// Contents of which there are few: they come, go and come again on many paths.
+    fn common(&self, random: &mut Random) -> Content {
+        let size = random.one_of(&[1000, 70_000, CHUNK + 1]);
+        self.known(Random::new(random.below(3)).bytes(size))
+    }
+
+    fn known(&self, bytes: Vec<u8>) -> Content {
+        let hash = sha256(&bytes);
+        let mut contents = self.contents.lock().unwrap();
+        let number = contents.len() as u64;
+        contents.entry(hash.clone()).or_insert(number);
+        Content { bytes, hash }
+    }
+
+    fn number(&self, hash: &str) -> Option<u64> {
+        self.contents.lock().unwrap().get(hash).copied()
+    }
+
+    /// Notes what was done, and counts what was not answered. A refusal for now may have had its effect, too.
+    fn done(&self, path: &str, who: &str, act: Act, begun: Duration, answered: bool) {
+        let ended = answered.then(|| self.history.now());
+        if !answered {
+            self.counts.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
+        self.history.note(path, Operation { who: who.into(), act, begun, ended });
+    }
+}
+
+/// Whether an answer is one, and not the end of a server or a refusal for now. Nothing else may ever come.
+#[track_caller]
+fn settled(answer: Result<Answer, reqwest::Error>, good: &[u16]) -> Option<Answer> {
+    match answer {
+        Err(_) => None,
+        Ok(answer) if good.contains(&answer.status) => Some(answer),
+        Ok(answer) if answer.status == 503 => None,
+        Ok(answer) => panic!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
+    }
+}
+
+/// Paths of which each content is written once, so that it is known which write was read.
+fn ordered(random: &mut Random) -> String {
+    format!("/ordered/{}", random.below(12))
+}
+
+fn common(random: &mut Random) -> String {
+    format!("/common/{}", random.below(12))
+}
+
+async fn pause(random: &mut Random) {
+    tokio::time::sleep(Duration::from_millis(random.below(20))).await;
+}
+
+async fn write(work: Arc<Work>, who: u64, mut random: Random) {
+    while !work.is_over() {
+        let in_order = random.below(3) > 0;
+        let (path, content) = match in_order {
+            true => (ordered(&mut random), work.content(&mut random)),
+            false => (common(&mut random), work.common(&mut random)),
+        };
+        let Content { bytes, hash } = content;
+        let begun = work.history.now();
+        work.journal.note(&Entry::Writing { path: path.clone(), content: hash.clone() });
+        let answer = settled(work.wire.put(&work.url(&mut random, &path), bytes).await, &[202]);
+        let version = answer.as_ref().map(|answer| answer.version.expect("a version"));
+        if in_order {
+            let act = Act::Write(work.number(&hash), version);
+            work.done(&path, &format!("writer {who}"), act, begun, answer.is_some());
+        }
+        if let (Some(answer), Some(version)) = (answer, version) {
+            assert_eq!(answer.tag.as_ref(), Some(&hash), "{path}");
+            work.counts.written.fetch_add(1, Ordering::Relaxed);
+            work.journal.note(&Entry::Written { path, version, content: hash });
+        }
+        pause(&mut random).await;
+    }
+}
+
+async fn read(work: Arc<Work>, who: u64, mut random: Random) {
+    while !work.is_over() {
+        let in_order = random.below(3) > 0;
+        let path = if in_order { ordered(&mut random) } else { common(&mut random) };
+        let begun = work.history.now();
+        let Some(answer) = settled(work.wire.ask("GET", &work.url(&mut random, &path)).await, &[200, 404])
+        else {
+            pause(&mut random).await;
+            continue;
+        };
+        let mut act = Act::Read(None, None);
+        if answer.status == 200 {
+            let hash = sha256(&answer.body);
+            assert_eq!(answer.tag.as_ref(), Some(&hash), "{path}: not the bytes it says");
+            let number = work.number(&hash).unwrap_or_else(|| panic!("{path}: nobody wrote {hash}"));
+            act = Act::Read(Some(number), answer.version);
+        }
+        if in_order {
+            work.done(&path, &format!("reader {who}"), act, begun, true);
+        }
+        work.counts.read.fetch_add(1, Ordering::Relaxed);
+        pause(&mut random).await;
+    }
+}
+
+/// Deletes, and copies and moves among the common ones.
+async fn change(work: Arc<Work>, who: u64, mut random: Random) {
+    while !work.is_over() {
+        tokio::time::sleep(Duration::from_millis(random.below(200))).await;
+        if random.below(2) == 0 {
+            let in_order = random.below(2) == 0;
+            let path = if in_order { ordered(&mut random) } else { common(&mut random) };
+            let begun = work.history.now();
+            work.journal.note(&Entry::Deleting { path: path.clone() });
+            let answer = settled(work.wire.ask("DELETE", &work.url(&mut random, &path)).await, &[200]);
+            if in_order {
+                work.done(&path, &format!("changer {who}"), Act::Write(None, None), begun, answer.is_some());
+            }
+        } else {
+            let (from, to) = (common(&mut random), common(&mut random));
+            if from == to {
+                continue;
+            }
+            let method = random.one_of(&["COPY", "MOVE"]);
+            if method == "MOVE" {
+                work.journal.note(&Entry::Deleting { path: from.clone() });
+            }
+            work.journal.note(&Entry::Writing { path: to.clone(), content: String::new() });
+            let request = work.wire.request(method, &work.url(&mut random, &from)).header("destination", &to);
+            settled(Wire::send(request).await, &[200, 404, 409]);
+        }
+        work.counts.changed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Kills servers, and starts them again.
+fn break_things(work: &Work, site: &mut Site, mut random: Random, flags: &[String]) {
+    let deadly: Vec<Step> = Step::ALL
+        .iter()
+        .copied()
+        .filter(|step| !matches!(step, Step::RequestPanic) && !step.name().starts_with("start"))
+        .collect();
+    let launch = |failpoints: Launch| Launch { flags: flags.to_vec(), ..failpoints };
+    while !work.is_over() {
+        std::thread::sleep(Duration::from_millis(200 + random.below(2000)));
+        let at = usize::try_from(random.below(site.servers() as u64)).unwrap();
+        match random.below(10) {
+            0 => {
+                site.signal(at, Signal::STOP);
+                std::thread::sleep(Duration::from_millis(random.below(1500)));
+                site.signal(at, Signal::CONT);
+                work.counts.stopped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            1 => site.stop(at),
+            2 => (0..site.servers()).for_each(|one| site.kill(one)),
+            _ => site.kill(at),
+        }
+        work.counts.killed.fetch_add(1, Ordering::Relaxed);
+        for at in 0..site.servers() {
+            if site.pid(at).is_some() && site.has_ended(at).is_none() {
+                continue;
+            }
+            // Now and then it dies by itself, at a step of its work.
+            let mut next = launch(Launch::default());
+            if random.below(3) == 0 {
+                next = launch(Launch::killed_at(random.one_of(&deadly), 1 + random.below(20)));
+            }
+            if site.try_start(at, &next).is_err() {
+                site.start(at, &launch(Launch::default()));
+            }
+        }
+    }
+}
+
+/// Flags that make purge work all the time, where the program has them.
+fn purge_flags(site: &Site) -> Vec<String> {
+    let help = site.command(&["start", "--help"], false).unwrap();
+    let wanted = [("--purgeInterval", "1s"), ("--purgeDuration", "1s"), ("--keepVersionsFor", "1s")];
+    let known = wanted.iter().filter(|(flag, _)| help.contains(flag));
+    if !help.contains("--purgeInterval") {
+        return Vec::new();
+    }
+    known.flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]).collect()
+}
+
+/// All files, each read whole.
+async fn visible(work: &Work) -> BTreeMap<String, Visible> {
+    let mut found = BTreeMap::new();
+    for dir in ["ordered", "common"] {
+        for number in 0..12 {
+            let path = format!("/{dir}/{number}");
+            let begun = work.history.now();
+            let answer = work.wire.ask("GET", &format!("{}{path}", work.urls[0])).await.unwrap();
+            let mut act = Act::Read(None, None);
+            if answer.status == 200 {
+                let content = sha256(&answer.body);
+                assert_eq!(answer.tag.as_ref(), Some(&content), "{path}");
+                act = Act::Read(work.number(&content), answer.version);
+                found.insert(path.clone(), Visible { version: answer.version.expect("a version"), content });
+            } else {
+                assert_eq!(answer.status, 404, "{path}");
+            }
+            if dir == "ordered" {
+                work.done(&path, "at last", act, begun, true);
+            }
+        }
+    }
+    found
+}
+
+/// Commands that look after a store, where the program has them.
+fn look_after(site: &Site) {
+    let help = site.command(&["store", "--help"], false).unwrap();
+    for words in [&["store", "purge", "--now"][..], &["store", "verify"]] {
+        if help.lines().any(|line| line.trim_start().starts_with(words[1])) {
+            let said = site.command(words, true).unwrap_or_else(|said| panic!("{words:?}: {said}"));
+            println!("{}: {}", words.join(" "), said.trim());
+        }
+    }
+}
+
+#[test]
+fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
+    let options = Options::parse(&std::env::var("CACHEROACH_TORTURE").unwrap_or_default());
+    let mut site = Site::new(PROGRAM, &options.place, options.servers);
+    let flags = purge_flags(&site);
+    println!("purge: {flags:?}");
+    for at in 0..options.servers {
+        site.start(at, &Launch { flags: flags.clone(), ..Launch::default() });
+    }
+    let work = Arc::new(Work {
+        urls: (0..options.servers).map(|at| site.url(at)).collect(),
+        wire: Wire::new(&site.token()),
+        history: History::default(),
+        journal: Journal::create(&site.dir().join("journal")),
+        contents: Mutex::default(),
+        counts: Counts::default(),
+        end: Instant::now() + options.length,
+    });
+    let mut random = Random::new(options.seed);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut at_work = Vec::new();
+    let mut seed = || Random::new(random.number());
+    for who in 0..WRITERS {
+        at_work.push(runtime.spawn(write(Arc::clone(&work), who, seed())));
+    }
+    for who in 0..READERS {
+        at_work.push(runtime.spawn(read(Arc::clone(&work), who, seed())));
+    }
+    for who in 0..CHANGERS {
+        at_work.push(runtime.spawn(change(Arc::clone(&work), who, seed())));
+    }
+    break_things(&work, &mut site, seed(), &flags);
+    for one in at_work {
+        runtime.block_on(one).unwrap();
+    }
+    // A quiet end, without failpoints.
+    for at in 0..options.servers {
+        site.kill(at);
+    }
+    for at in 0..options.servers {
+        site.start(at, &Launch { flags: flags.clone(), ..Launch::default() });
+    }
+    let visible = runtime.block_on(visible(&work));
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let Counts { written, read, changed, unanswered, killed, stopped } = &work.counts;
+    println!(
+        "{} written, {} read, {} changed, {} not answered; {} kills, {} pauses; {} operations in order; {:.0} s; seed {}",
+        count(written),
+        count(read),
+        count(changed),
+        count(unanswered),
+        count(killed),
+        count(stopped),
+        work.history.len(),
+        options.length.as_secs_f64(),
+        options.seed
+    );
+    assert!(count(written) > 0 && count(read) > 0, "nothing was done");
+    work.journal.check(&visible).unwrap_or_else(|problem| panic!("{problem}"));
+    work.history.check().unwrap_or_else(|problem| panic!("{problem}"));
+    for at in 0..options.servers {
+        site.stop(at);
+    }
+    look_after(&site);
+}
+
+#[test]
+fn options_are_understood() {
+    let options = Options::parse("--minutes 0.5 --store postgres://x --servers 2 --seed 7");
+    assert_eq!((options.length, options.servers, options.seed), (Duration::from_secs(30), 2, 7));
+    assert_eq!(options.place.connect.as_deref(), Some("postgres://x"));
+}
