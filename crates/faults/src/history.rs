@@ -99,7 +99,8 @@ impl History {
 /// # Errors
 /// Why not.
 pub fn check(operations: &[Operation]) -> Result<(), String> {
-    let seen = |value: &Value| operations.iter().any(|one| matches!(one.act, Act::Read(seen, _) if seen == *value));
+    let seen =
+        |value: &Value| operations.iter().any(|one| matches!(one.act, Act::Read(seen, _) if seen == *value));
     let mut operations: Vec<&Operation> = operations
         .iter()
         .filter(|one| match one.act {

@@ -34,8 +34,12 @@ struct Options {
 
 impl Options {
     fn parse(text: &str) -> Self {
-        let mut options =
-            Options { length: Duration::from_secs(6), place: Place::sqlite(), servers: 1, seed: Random::seed() };
+        let mut options = Options {
+            length: Duration::from_secs(6),
+            place: Place::sqlite(),
+            servers: 1,
+            seed: Random::seed(),
+        };
         let mut words = text.split_whitespace();
         while let Some(word) = words.next() {
             let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));

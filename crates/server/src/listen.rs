@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ::http::{HeaderValue, Version, header};
 use cacheroach_model::Networks;
 use cacheroach_service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -50,6 +52,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_SIZE: u32 = 32 * 1024;
 const HEAD_FIELDS: usize = 100;
 
+/// Told to stop, a server first takes leave for so long at most: it answers what comes on connections that it has, and
+/// says that each is over. To close them at once would lose the requests that are on their way to it.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How often a server that takes leave looks whether anybody is left.
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// After a failure to accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,6 +72,7 @@ pub async fn serve(
     let entrance = Entrance {
         router: Router::new(service, settings.assume_secure),
         proxies: Arc::new(settings.trusted_proxies),
+        leaving: Arc::default(),
     };
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(settings.connections));
@@ -80,8 +90,21 @@ pub async fn serve(
             }
         }
     }
+    let over = tokio::time::Instant::now() + settings.grace_period;
+    entrance.leaving.store(true, Ordering::Relaxed);
+    let farewell = FAREWELL.min(settings.grace_period / 2);
+    let farewell = tokio::time::timeout(farewell, async {
+        // Whoever has connected already is served, too.
+        while permits.available_permits() < settings.connections {
+            let accepted = tokio::time::timeout(GLANCE, accept(&listener, &permits)).await;
+            if let Ok(Ok((stream, peer, permit))) = accepted {
+                spawn(stream, peer, permit, entrance.clone(), &graceful);
+            }
+        }
+    });
+    let _ = farewell.await;
     drop(listener);
-    if tokio::time::timeout(settings.grace_period, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout_at(over, graceful.shutdown()).await.is_err() {
         tracing::warn!("the grace period is over; requests under way are cut off");
     }
 }
@@ -101,6 +124,8 @@ async fn accept(
 struct Entrance {
     router: Router,
     proxies: Arc<Networks>,
+    /// Whether the server was told to stop.
+    leaving: Arc<AtomicBool>,
 }
 
 fn spawn(
@@ -114,11 +139,16 @@ fn spawn(
     let watching = waiting.clone();
     let serve = hyper::service::service_fn(move |mut request: ::http::Request<hyper::body::Incoming>| {
         let (router, waiting) = (entrance.router.clone(), watching.clone());
+        let leaving = Arc::clone(&entrance.leaving);
         let peer = Peer(peer::before(&entrance.proxies, connection, request.headers()));
         request.extensions_mut().insert(peer);
         async move {
             let version = request.version();
-            let response = router.route(request).await;
+            let mut response = router.route(request).await;
+            // HTTP/2 has a message of its own for that.
+            if version < Version::HTTP_2 && leaving.load(Ordering::Relaxed) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, std::convert::Infallible>(response.map(|body| waiting.watch(body, version)))
         }
     });

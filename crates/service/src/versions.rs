@@ -9,8 +9,8 @@ use cacheroach_api::method::{contents, files};
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::Want;
 use cacheroach_model::{Capabilities, Expected, File, Goal, Metadata, Path, TenantId, Version};
-use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::Error as StoreError;
+use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{Copy, CopyBelow};
 use prost::Message as _;
 

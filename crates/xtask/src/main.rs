@@ -280,7 +280,14 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for arguments in [&["tset"][..], &["test", "--fast"], &["lint", "more"], &["ci", "--quick"], &["torture", "--hours", "2"], &["torture", "--seed"]] {
+        for arguments in [
+            &["tset"][..],
+            &["test", "--fast"],
+            &["lint", "more"],
+            &["ci", "--quick"],
+            &["torture", "--hours", "2"],
+            &["torture", "--seed"],
+        ] {
             assert!(matches!(run(arguments), Err(Failure::Usage(_))), "{arguments:?}");
         }
     }

@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn a_conversation_is_cut_into_batches_however_it_comes() {
         let whole = batches(CLIENT.len());
-        let said: Vec<_> = whole.iter().map(|batch| (batch.statements.join("; "), batch.is_answered)).collect();
+        let said: Vec<_> =
+            whole.iter().map(|batch| (batch.statements.join("; "), batch.is_answered)).collect();
         let said: Vec<_> = said.iter().map(|(sql, answered)| (sql.as_str(), *answered)).collect();
         let expected = [
             ("", false),

@@ -5,8 +5,8 @@
 mod clients;
 mod drain;
 mod panics;
-mod storage;
 mod steps;
+mod storage;
 
 use cacheroach_faults::{Place, Site};
 
@@ -20,5 +20,10 @@ fn site() -> Site {
 
 /// Drives a future to its end.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }

@@ -36,9 +36,7 @@ fn f10_a_panic_in_one_call_leaves_others_of_its_connection_alone() {
     let _ = site.token();
     site.kill(0);
     site.start(0, &Launch::with("request.panic=5*off->1*panic->off"));
-    let ping = |channel: Channel| async move {
-        DiagsClient::new(channel).echo(()).await.map(|_| ())
-    };
+    let ping = |channel: Channel| async move { DiagsClient::new(channel).echo(()).await.map(|_| ()) };
     block_on(async {
         let channel = Channel::from_shared(site.url(0)).unwrap().connect().await.unwrap();
         let calls = (0..20).map(|_| ping(channel.clone()));

@@ -11,6 +11,7 @@ mod versions;
 mod wire;
 
 mod browser;
+mod clocks;
 mod conditions;
 mod config;
 mod cors;

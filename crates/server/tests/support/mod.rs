@@ -249,6 +249,11 @@ impl Server {
         self.clock.0.fetch_add(i64::try_from(length.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Moves the clock the other way.
+    pub(crate) fn set_back(&self, length: Duration) {
+        self.clock.0.fetch_sub(i64::try_from(length.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
     /// The folder of the store.
     pub(crate) fn dir(&self) -> &std::path::Path {
         self.dir.path()

@@ -121,6 +121,95 @@ mod tests {
         }
     }
 
+    fn open(dir: &Path) -> Sqlite {
+        Sqlite::open(dir, Region::parse("local").unwrap(), Arc::new(Fixed)).unwrap()
+    }
+
+    /// So many bytes in a table of its own.
+    async fn fill(sqlite: &Sqlite, bytes: i64) -> Result<()> {
+        let fill = move |connection: &Connection, _| {
+            connection.execute_batch("CREATE TABLE IF NOT EXISTS filled (bytes BLOB)")?;
+            connection.execute("INSERT INTO filled VALUES (randomblob(?))", [bytes])?;
+            Ok(())
+        };
+        sqlite.writer.write(fill).await
+    }
+
+    async fn filled(sqlite: &Sqlite) -> i64 {
+        let count = "SELECT COUNT(*) FROM filled";
+        sqlite
+            .readers
+            .read(move |connection| Ok(connection.query_row(count, [], |row| row.get(0))?))
+            .await
+            .unwrap()
+    }
+
+    /// SQLite says the same when the disk is full.
+    #[tokio::test]
+    async fn f07_a_database_without_room_says_so_and_goes_on_once_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = open(dir.path());
+        let bound = |pages: i64| {
+            sqlite.writer.write(move |connection, _| {
+                Ok(connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+            })
+        };
+        fill(&sqlite, 1000).await.unwrap();
+        bound(200).await.unwrap();
+        let full = fill(&sqlite, 2 << 20).await.unwrap_err();
+        assert!(matches!(full, Error::Full(_)), "{full:?}");
+        assert_eq!(filled(&sqlite).await, 1, "what did not fit is not there, and what is can be read");
+        bound(100_000).await.unwrap();
+        fill(&sqlite, 2 << 20).await.unwrap();
+        assert_eq!(filled(&sqlite).await, 2);
+    }
+
+    #[tokio::test]
+    async fn f17_whoever_locks_the_database_is_waited_for_and_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = open(dir.path());
+        fill(&sqlite, 10).await.unwrap();
+        let other = Connection::open(dir.path().join("metadata.sqlite")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let waits = fill(&sqlite, 10);
+        let lets_go = async {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            other.execute_batch("ROLLBACK").unwrap();
+        };
+        tokio::join!(waits, lets_go).0.unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let busy = fill(&sqlite, 10).await.unwrap_err();
+        assert!(matches!(busy, Error::Busy(_)), "{busy:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        fill(&sqlite, 10).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn f17_a_long_reader_sees_its_own_time_and_the_log_shrinks_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = open(dir.path());
+        fill(&sqlite, 10).await.unwrap();
+        let log = || std::fs::metadata(dir.path().join("metadata.sqlite-wal")).unwrap().len();
+        let reader = Connection::open(dir.path().join("metadata.sqlite")).unwrap();
+        let count = |reader: &Connection| -> i64 {
+            reader.query_row("SELECT COUNT(*) FROM filled", [], |row| row.get(0)).unwrap()
+        };
+        reader.execute_batch("BEGIN").unwrap();
+        assert_eq!(count(&reader), 1);
+        for _ in 0..10 {
+            fill(&sqlite, 10 << 20).await.unwrap();
+        }
+        assert_eq!(count(&reader), 1);
+        assert!(log() > 90 << 20, "nothing of it can be let go");
+        reader.execute_batch("COMMIT").unwrap();
+        // The next checkpoint takes all of it, and the write after that begins the log anew.
+        for _ in 0..3 {
+            fill(&sqlite, 10 << 20).await.unwrap();
+        }
+        assert!(log() <= 65 << 20, "{} bytes", log());
+        assert_eq!(count(&reader), 14);
+    }
+
     #[test]
     fn f17_a_second_process_is_refused() {
         let dir = tempfile::tempdir().unwrap();

@@ -8,8 +8,8 @@ use cacheroach_model::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::failpoint::{Step, hit};
 use crate::changes::{Change as Told, News};
+use crate::failpoint::{Step, hit};
 use crate::{Error, Result};
 
 /// How many changes may wait, and how many are committed together at most.
