@@ -174,16 +174,28 @@ fn explain(operations: &[&Operation]) -> Result<(), String> {
         let Some(horizon) = open().filter_map(|at| operations[at].ended).min() else { return Ok(()) };
         furthest = furthest.max(state.first + state.done.len());
         // Whatever began after one that was answered had ended comes after that one.
-        for at in open().take_while(|at| operations[*at].begun <= horizon) {
-            let next = match operations[at].act {
-                Act::Read(value, _) if value == state.value => state.with(at, value),
-                Act::Read(..) => continue,
-                Act::Write(value, _) => state.with(at, value),
-            };
-            if known.insert(next.clone()) {
-                stack.push(next);
-            }
+        let could_be_next = || open().take_while(|at| operations[*at].begun <= horizon);
+        let is_explained = |at: &usize| matches!(operations[*at].act, Act::Read(value, _) if value == state.value);
+        if let Some(read) = could_be_next().find(is_explained) {
+            // It changes nothing, so nothing is lost by taking it right now.
+            stack.push(state.with(read, state.value));
+            continue;
         }
+        let mut next = Vec::new();
+        let mut has_lost_delete = false;
+        for at in could_be_next() {
+            let Act::Write(value, _) = operations[at].act else { continue };
+            if operations[at].ended.is_none() && value.is_none() {
+                // All that nobody was told of are alike: the first serves for the others, if there is anything to delete.
+                if has_lost_delete || state.value.is_none() {
+                    continue;
+                }
+                has_lost_delete = true;
+            }
+            next.push(state.with(at, value));
+        }
+        // The first that began is tried first.
+        stack.extend(next.into_iter().rev().filter(|next| known.insert(next.clone())));
         if known.len() > MOST_STATES {
             return Err("too much at once to find an order".into());
         }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -260,7 +261,12 @@ fn break_things(work: &Work, site: &mut Site, mut random: Random, flags: &[Strin
                 work.counts.stopped.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            1 => site.stop(at),
+            1 => {
+                site.signal(at, Signal::TERM);
+                let status = site.ended(at);
+                // It may have been about to die by itself.
+                assert!(status.success() || status.signal() == Some(9), "{status}: {}", site.stderr(at));
+            }
             2 => (0..site.servers()).for_each(|one| site.kill(one)),
             _ => site.kill(at),
         }

@@ -142,12 +142,12 @@ mod tests {
 
     /// As tokio-postgres sends it: a start, a plain query, a statement prepared and then run.
     const CLIENT: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f\
-        \0\0\0\x1b\0\x03\0\0user\0postgres\0\0\0\0\
+        \0\0\0\x17\0\x03\0\0user\0postgres\0\0\
         Q\0\0\0\x0aBEGIN\0\
-        P\0\0\0\x14s0\0SELECT $1\0\0\x01\0\0\
+        P\0\0\0\x13s0\0SELECT $1\0\0\0\
         D\0\0\0\x08Ss0\0\
         S\0\0\0\x04\
-        B\0\0\0\x0d\0s0\0\0\0\0\0\0\
+        B\0\0\0\x0e\0s0\0\0\0\0\0\0\
         E\0\0\0\x09\0\0\0\0\0\
         S\0\0\0\x04\
         Q\0\0\0\x0bCOMMIT\0\

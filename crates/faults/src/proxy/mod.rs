@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, watch};
 
 use frames::{Batch, Batches, Frame, Frames};
 
@@ -223,12 +223,8 @@ impl From<std::io::Error> for Over {
     }
 }
 
-/// The batches whose answers are still to come.
-#[derive(Default)]
-struct Waiting {
-    then: Mutex<VecDeque<Then>>,
-    answered: Notify,
-}
+/// For the batches whose answers are still to come, in order.
+type Waiting = Mutex<VecDeque<Then>>;
 
 impl Entrance {
     async fn serve(self, client: TcpStream) -> Flow {
@@ -242,7 +238,7 @@ impl Entrance {
         let (from_client, mut to_client) = client.into_split();
         let (from_database, to_database) = database.into_split();
         let waiting = Waiting::default();
-        let (refuse, mut refusals) = tokio::sync::mpsc::channel(1);
+        let (refuse, mut refusals) = mpsc::channel(1);
         let there = self.there(from_client, to_database, &waiting, refuse);
         let back = async {
             while refusals.recv().await.is_some() {
@@ -268,7 +264,7 @@ impl Entrance {
         mut from: OwnedReadHalf,
         mut to: OwnedWriteHalf,
         waiting: &Waiting,
-        refuse: tokio::sync::mpsc::Sender<()>,
+        refuse: mpsc::Sender<()>,
     ) -> Flow {
         let (mut frames, mut batches, mut refuse) = (Frames::of_client(), Batches::default(), Some(refuse));
         let mut buffer = vec![0; 64 * 1024];
@@ -317,12 +313,12 @@ impl Entrance {
             }
         }
         if batch.is_answered {
-            waiting.then.lock().unwrap().push_back(then);
+            waiting.lock().unwrap().push_back(then);
         }
         to.write_all(&batch.bytes()).await?;
         // Nothing may follow what is to be the last.
-        while then != Then::Pass {
-            waiting.answered.notified().await;
+        if then != Then::Pass {
+            std::future::pending::<()>().await;
         }
         Ok(())
     }
@@ -344,7 +340,7 @@ impl Entrance {
                 if frame.kind == b'A' && self.shared.lock().unwrap().swallow_notifications {
                     continue;
                 }
-                let then = waiting.then.lock().unwrap().front().copied().filter(|_| is_open);
+                let then = waiting.lock().unwrap().front().copied().filter(|_| is_open);
                 if then == Some(Then::Cut) {
                     if frame.kind == b'Z' {
                         to.write_all(&out).await?;
@@ -360,7 +356,7 @@ impl Entrance {
                     }
                     // The first one ends the opening, for which nobody waits.
                     if is_open {
-                        waiting.then.lock().unwrap().pop_front();
+                        waiting.lock().unwrap().pop_front();
                     }
                     is_open = true;
                 }
