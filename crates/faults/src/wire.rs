@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use sha2::{Digest as _, Sha256};
 
 /// How long any answer may take.
@@ -33,7 +33,17 @@ impl Wire {
     /// A client that follows nothing and knows no proxies.
     #[must_use]
     pub fn new(token: &str) -> Self {
-        let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        Wire::with(Client::builder(), token)
+    }
+
+    /// One that does all over a single connection.
+    #[must_use]
+    pub fn over_one_connection(token: &str) -> Self {
+        Wire::with(Client::builder().http2_prior_knowledge(), token)
+    }
+
+    fn with(builder: ClientBuilder, token: &str) -> Self {
+        let builder = builder.redirect(reqwest::redirect::Policy::none()).no_proxy();
         Wire { client: builder.timeout(PATIENCE).build().unwrap(), authorization: format!("Bearer {token}") }
     }
 

@@ -51,7 +51,7 @@ async fn keep_alive(load: Arc<Load>, address: String) -> Result<(), String> {
 
 /// Tells whether the connection stays.
 async fn get(stream: &mut BufReader<TcpStream>) -> std::io::Result<bool> {
-    stream.write_all(b"GET /index.html HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
     let (mut length, mut stays, mut line) = (0, true, String::new());
     stream.read_line(&mut line).await?;
     if !line.starts_with("HTTP/1.1 200") {
@@ -70,28 +70,32 @@ async fn get(stream: &mut BufReader<TcpStream>) -> std::io::Result<bool> {
     Ok(stays)
 }
 
-/// Whether an error says that nobody was there to connect to.
-fn is_refusal(error: &dyn std::error::Error) -> bool {
+/// Whether an error says that the request was never sent: nobody was there to connect to, or the client's library had it
+/// waiting for a connection that was over before. Such a request may be made again, whatever it does.
+fn is_unsent(error: &dyn std::error::Error) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.any(|cause| format!("{cause:?}").contains("ConnectionRefused"))
+    causes.any(|cause| {
+        let said = format!("{cause:?}");
+        said.contains("ConnectionRefused") || said.starts_with("hyper::Error(Canceled")
+    })
 }
 
 async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
     let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
     while load.goes_on() {
-        match client.get(format!("{url}/index.html")).send().await {
+        match client.get(format!("{url}/")).send().await {
             Ok(answer) if answer.status() == 200 => {
                 drop(answer.bytes().await.map_err(|e| format!("HTTP/2: {e:?}"))?)
             }
             Ok(answer) => return Err(format!("HTTP/2: {}", answer.status())),
-            Err(error) if is_refusal(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) if is_unsent(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => return Err(format!("HTTP/2: {error:?}")),
         }
     }
     Ok(())
 }
 
-async fn list(channel: Channel, token: &str) -> Result<ListResponse, tonic::Status> {
+pub(crate) async fn list(channel: Channel, token: &str) -> Result<ListResponse, tonic::Status> {
     let tenant = cacheroach_api::tenant::Id { data: vec![10; 16].into() };
     let mut request =
         tonic::Request::new(ListRequest { tenant: Some(tenant), path: "/".into(), ..Default::default() });
@@ -104,7 +108,7 @@ async fn grpc(load: Arc<Load>, url: String, token: String) -> Result<(), String>
     while load.goes_on() {
         match list(channel.clone(), &token).await {
             Ok(_) => {}
-            Err(error) if is_refusal(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) if is_unsent(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => return Err(format!("gRPC: {error:?}")),
         }
     }

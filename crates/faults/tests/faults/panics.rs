@@ -1,10 +1,10 @@
 //! A panic inside one request.
 
-use cacheroach_api::diag::diags_client::DiagsClient;
 use cacheroach_faults::{Launch, Wire};
 use tonic::Code;
 use tonic::transport::Channel;
 
+use super::drain::list;
 use super::{block_on, site};
 
 #[test]
@@ -14,7 +14,7 @@ fn f10_a_panic_in_one_request_leaves_the_others_alone_and_the_drain_ends() {
     site.kill(0);
     // The third, and the sixth.
     site.start(0, &Launch::with("request.panic=2*off->1*panic->2*off->1*panic->off"));
-    let url = format!("{}/index.html", site.url(0));
+    let url = format!("{}/", site.url(0));
     block_on(async {
         let mut answers = Vec::new();
         for _ in 0..8 {
@@ -33,18 +33,17 @@ fn f10_a_panic_in_one_request_leaves_the_others_alone_and_the_drain_ends() {
 #[test]
 fn f10_a_panic_in_one_call_leaves_others_of_its_connection_alone() {
     let mut site = site();
-    let _ = site.token();
+    let token = site.token();
     site.kill(0);
     site.start(0, &Launch::with("request.panic=5*off->1*panic->off"));
-    let ping = |channel: Channel| async move { DiagsClient::new(channel).echo(()).await.map(|_| ()) };
     block_on(async {
         let channel = Channel::from_shared(site.url(0)).unwrap().connect().await.unwrap();
-        let calls = (0..20).map(|_| ping(channel.clone()));
+        let calls = (0..20).map(|_| list(channel.clone(), &token));
         let answers = futures::future::join_all(calls).await;
         let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
         assert_eq!(failed.len(), 1, "{failed:?}");
         assert_ne!(failed[0].code(), Code::Ok);
-        ping(channel).await.unwrap();
+        list(channel, &token).await.unwrap();
     });
     site.stop(0);
 }

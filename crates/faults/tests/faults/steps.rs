@@ -160,7 +160,7 @@ fn f03_killed_at_each_step_of_a_first_start_the_next_completes_it() {
             site.start(0, &Launch::default());
             let wire = Wire::new(&site.token());
             block_on(async {
-                let page = wire.ask("GET", &format!("{}/index.html", site.url(0))).await.unwrap();
+                let page = wire.ask("GET", &format!("{}/", site.url(0))).await.unwrap();
                 assert_eq!((page.status, page.version), (200, Some(1)), "{step:?}");
                 let url = format!("{}/a", site.url(0));
                 assert_eq!(wire.put(&url, "x").await.unwrap().status, 202, "{step:?}");

@@ -78,7 +78,8 @@ fn f07_a_write_that_fails_is_not_acknowledged_and_reads_go_on() {
 fn f09_a_server_without_file_descriptors_serves_again_when_there_are_some() {
     let mut site = Site::new(PROGRAM, &Place::sqlite(), 1);
     site.start(0, &Launch { before: "ulimit -n 100;".into(), ..Launch::default() });
-    let wire = Wire::new(&site.token());
+    let token = site.token();
+    let wire = Wire::over_one_connection(&token);
     let content = Random::new(1).bytes(300_000);
     block_on(async {
         let url = format!("{}/file", site.url(0));
@@ -96,9 +97,8 @@ fn f09_a_server_without_file_descriptors_serves_again_when_there_are_some() {
             assert!(matches!(answer.status, 202 | 503), "{}", answer.status);
         }
         drop(idle);
-        let fresh = Wire::new("");
-        let page = format!("{}/index.html", site.url(0));
-        assert_eq!(fresh.ask("GET", &page).await.unwrap().status, 200, "a new connection");
+        let fresh = Wire::new(&token);
+        assert_eq!(fresh.ask("GET", &url).await.unwrap().status, 200, "a new connection");
         assert!(wire.ask("GET", &url).await.unwrap().body == content);
     });
     assert!(site.stderr(0).contains("cannot accept"), "the bound was met: {}", site.stderr(0));
