@@ -175,7 +175,8 @@ fn explain(operations: &[&Operation]) -> Result<(), String> {
         furthest = furthest.max(state.first + state.done.len());
         // Whatever began after one that was answered had ended comes after that one.
         let could_be_next = || open().take_while(|at| operations[*at].begun <= horizon);
-        let is_explained = |at: &usize| matches!(operations[*at].act, Act::Read(value, _) if value == state.value);
+        let is_explained =
+            |at: &usize| matches!(operations[*at].act, Act::Read(value, _) if value == state.value);
         if let Some(read) = could_be_next().find(is_explained) {
             // It changes nothing, so nothing is lost by taking it right now.
             stack.push(state.with(read, state.value));

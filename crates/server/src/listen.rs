@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Version, header};
 use cacheroach_model::Networks;
 use cacheroach_service::Service;
+use futures::FutureExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -56,9 +57,6 @@ const HEAD_FIELDS: usize = 100;
 /// says that each is over. To close them at once would lose the requests that are on their way to it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How often a server that takes leave looks whether anybody is left.
-const GLANCE: Duration = Duration::from_millis(20);
-
 /// After a failure to accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -90,20 +88,15 @@ pub async fn serve(
             }
         }
     }
+    // Whoever has connected already is served, too: to close the socket on them would reset them.
+    while let Some(Ok((stream, peer, permit))) = accept(&listener, &permits).now_or_never() {
+        spawn(stream, peer, permit, entrance.clone(), &graceful);
+    }
+    drop(listener);
     let over = tokio::time::Instant::now() + settings.grace_period;
     entrance.leaving.store(true, Ordering::Relaxed);
-    let farewell = FAREWELL.min(settings.grace_period / 2);
-    let farewell = tokio::time::timeout(farewell, async {
-        // Whoever has connected already is served, too.
-        while permits.available_permits() < settings.connections {
-            let accepted = tokio::time::timeout(GLANCE, accept(&listener, &permits)).await;
-            if let Ok(Ok((stream, peer, permit))) = accepted {
-                spawn(stream, peer, permit, entrance.clone(), &graceful);
-            }
-        }
-    });
-    let _ = farewell.await;
-    drop(listener);
+    let all_gone = permits.acquire_many(u32::try_from(settings.connections).unwrap_or(u32::MAX));
+    let _ = tokio::time::timeout(FAREWELL.min(settings.grace_period / 2), all_gone).await;
     if tokio::time::timeout_at(over, graceful.shutdown()).await.is_err() {
         tracing::warn!("the grace period is over; requests under way are cut off");
     }
