@@ -9,9 +9,6 @@ use cacheroach_store::failpoint::Step;
 
 use super::{PROGRAM, block_on};
 
-/// Steps that are not taken yet: whoever takes them moves them to their scenario.
-const LATER: &[Step] = &[Step::PurgeAfterCondemn, Step::PurgeAfterErase, Step::PurgeAfterDrop];
-
 const START: &[Step] = &[
     Step::StartAfterStore,
     Step::StartAfterKey,
@@ -32,6 +29,7 @@ const UPLOAD: &[Step] = &[
     Step::GroupAfterCommit,
 ];
 const CHANGE: &[Step] = &[Step::DeleteAfterCommit, Step::CopyAfterCommit];
+const PURGE: &[Step] = &[Step::PurgeAfterCondemn, Step::PurgeAfterErase, Step::PurgeAfterDrop];
 /// Taken by `panics.rs`.
 const REQUEST: &[Step] = &[Step::RequestPanic];
 
@@ -43,7 +41,7 @@ const SMALL: usize = 1000;
 
 #[test]
 fn every_step_has_a_scenario() {
-    let known = [START, UPLOAD, CHANGE, REQUEST, LATER].concat();
+    let known = [START, UPLOAD, CHANGE, REQUEST, PURGE].concat();
     for step in Step::ALL {
         assert_eq!(known.iter().filter(|one| *one == step).count(), 1, "{step:?}");
     }
@@ -145,6 +143,41 @@ fn f02_killed_after_a_delete_it_is_deleted_and_the_copy_is_there() {
             }
         });
         site.stop(0);
+    }
+}
+
+#[test]
+fn f02_killed_at_each_step_of_a_purge_the_next_one_finishes_it() {
+    let (shared, own) = (Random::new(1).bytes(512 * 1024), Random::new(2).bytes(LARGE));
+    for step in PURGE {
+        let mut site = Site::started(PROGRAM, &Place::sqlite(), 1);
+        let wire = Wire::new(&site.token());
+        let url = |name: &str| format!("{}/{name}", site.url(0));
+        let (gone, stays) = (url("gone"), url("stays"));
+        let content = [&shared[..], &own[..]].concat();
+        block_on(async {
+            assert_eq!(wire.put(&gone, content.clone()).await.unwrap().status, 202);
+            assert_eq!(wire.put(&stays, shared.clone()).await.unwrap().status, 202);
+            assert_eq!(wire.ask("DELETE", &gone).await.unwrap().status, 200);
+        });
+        site.kill(0);
+        let flags = ["--purgeInterval", "100ms", "--purgeDuration", "1ms"].map(str::to_owned).to_vec();
+        site.start(0, &Launch { flags, ..Launch::killed_at(*step, 1) });
+        dies_at(&mut site, *step);
+        site.start(0, &Launch::default());
+        block_on(async {
+            assert!(wire.ask("GET", &stays).await.unwrap().body == shared, "{step:?}");
+            // The same content comes again while the purge is half done.
+            assert_eq!(wire.put(&gone, content.clone()).await.unwrap().status, 202, "{step:?}");
+            assert!(wire.ask("GET", &gone).await.unwrap().body == content, "{step:?}");
+        });
+        site.stop(0);
+        site.command(&["store", "purge", "--now", "--purgeDuration", "1ms"], true).unwrap();
+        site.start(0, &Launch::default());
+        block_on(async {
+            assert!(wire.ask("GET", &gone).await.unwrap().body == content, "{step:?}");
+            assert!(wire.ask("GET", &stays).await.unwrap().body == shared, "{step:?}");
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use cacheroach_api::store::PurgeResponse;
 use cacheroach_model::{Hash, Path, Random, TenantId};
 use cacheroach_store::Store;
 use cacheroach_store::chunks::KeptChunk;
+use cacheroach_store::failpoint::{Step, hit};
 use cacheroach_store::purge::{Condemned, Kind, Limits};
 use futures::{FutureExt as _, StreamExt as _, stream};
 
@@ -209,6 +210,9 @@ impl Round<'_> {
             self.report.chunks += found.dropped as u64;
             self.report.bytes += found.dropped_bytes;
             let handed_out = found.chunks.len();
+            if handed_out > 0 {
+                hit(Step::PurgeAfterCondemn);
+            }
             found.chunks.retain(|chunk| !tried.contains(&chunk.generation));
             if handed_out > 0 && found.chunks.is_empty() {
                 return Ok(());
@@ -243,7 +247,11 @@ impl Round<'_> {
                 }
             }
         }
-        self.store.metadata.drop_chunks(&erased).await?;
+        if !erased.is_empty() {
+            hit(Step::PurgeAfterErase);
+            self.store.metadata.drop_chunks(&erased).await?;
+            hit(Step::PurgeAfterDrop);
+        }
         self.report.chunks += erased.len() as u64;
         self.report.bytes += erased.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
         self.report.failed += failed.len() as u64;
