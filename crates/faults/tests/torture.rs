@@ -144,7 +144,8 @@ fn settled(answer: Result<Answer, reqwest::Error>, good: &[u16]) -> Option<Answe
     match answer {
         Err(_) => None,
         Ok(answer) if good.contains(&answer.status) => Some(answer),
-        Ok(answer) if answer.status == 503 => None,
+        // Busy for now, or an upload that outlived its lease.
+        Ok(answer) if matches!(answer.status, 409 | 503) => None,
         Ok(answer) => panic!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)),
     }
 }
@@ -290,7 +291,12 @@ fn break_things(work: &Work, site: &mut Site, mut random: Random, flags: &[Strin
 /// Flags that make purge work all the time, where the program has them.
 fn purge_flags(site: &Site) -> Vec<String> {
     let help = site.command(&["start", "--help"], false).unwrap();
-    let wanted = [("--purgeInterval", "1s"), ("--purgeDuration", "1s"), ("--keepVersionsFor", "1s")];
+    let wanted = [
+        ("--purgeInterval", "1s"),
+        ("--purgeDuration", "1s"),
+        ("--keepVersionsFor", "1s"),
+        ("--uploadTimeout", "3s"),
+    ];
     let known = wanted.iter().filter(|(flag, _)| help.contains(flag));
     if !help.contains("--purgeInterval") {
         return Vec::new();
