@@ -110,7 +110,7 @@ pub struct Proxy {
     shared: Arc<Mutex<Shared>>,
     weather: watch::Sender<Weather>,
     cut: watch::Sender<u64>,
-    _runtime: Runtime,
+    runtime: Option<Runtime>,
 }
 
 impl Proxy {
@@ -119,13 +119,15 @@ impl Proxy {
     pub fn to(database: SocketAddr) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::<Mutex<Shared>>::default();
         let (weather, cut) = (watch::Sender::default(), watch::Sender::default());
         let entrance = Entrance { database, shared: Arc::clone(&shared), weather: weather.subscribe() };
         let cuts = cut.subscribe();
         runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((client, _)) = listener.accept().await {
                 let (entrance, mut cuts) = (entrance.clone(), cuts.clone());
                 cuts.mark_unchanged();
@@ -137,7 +139,7 @@ impl Proxy {
                 });
             }
         });
-        Proxy { address, shared, weather, cut, _runtime: runtime }
+        Proxy { address, shared, weather, cut, runtime: Some(runtime) }
     }
 
     /// Where it listens.
@@ -191,6 +193,15 @@ impl Proxy {
     /// Notifications don't arrive.
     pub fn swallow_notifications(&self, swallow: bool) {
         self.shared.lock().unwrap().swallow_notifications = swallow;
+    }
+}
+
+impl Drop for Proxy {
+    /// Also in the middle of other asynchronous work, where nothing may be waited for.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
