@@ -48,7 +48,6 @@ impl Wire {
     }
 
     /// A request that is to be sent.
-    #[must_use]
     pub fn request(&self, method: &str, url: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.client.request(method, url).header("authorization", &self.authorization)

@@ -85,7 +85,7 @@ async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
     while load.goes_on() {
         match client.get(format!("{url}/")).send().await {
             Ok(answer) if answer.status() == 200 => {
-                drop(answer.bytes().await.map_err(|e| format!("HTTP/2: {e:?}"))?)
+                drop(answer.bytes().await.map_err(|e| format!("HTTP/2: {e:?}"))?);
             }
             Ok(answer) => return Err(format!("HTTP/2: {}", answer.status())),
             Err(error) if is_unsent(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
@@ -96,7 +96,7 @@ async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
 }
 
 pub(crate) async fn list(channel: Channel, token: &str) -> Result<ListResponse, tonic::Status> {
-    let tenant = cacheroach_api::tenant::Id { data: vec![10; 16].into() };
+    let tenant = cacheroach_api::tenant::Id { data: vec![10; 16] };
     let mut request =
         tonic::Request::new(ListRequest { tenant: Some(tenant), path: "/".into(), ..Default::default() });
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());

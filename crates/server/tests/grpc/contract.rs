@@ -49,7 +49,10 @@ const FILES: [(&str, &[&str]); 9] = [
             "tenant.proto",
         ],
     ),
-    ("tenant.proto", &["google/protobuf/empty.proto", "capabilities.proto"]),
+    (
+        "tenant.proto",
+        &["google/protobuf/duration.proto", "google/protobuf/empty.proto", "capabilities.proto"],
+    ),
     (
         "token.proto",
         &[

@@ -11,6 +11,15 @@ fn tenant(id: TenantId, label: &str, version: i64) -> Tenant {
     Tenant { id: Some(id.into()), label: label.into(), version, ..Default::default() }
 }
 
+/// As it is answered by a server in no region of its own.
+fn stored(id: TenantId, label: &str, version: i64) -> Tenant {
+    Tenant {
+        region: "local".into(),
+        retention: Some(tenant::Retention::default()),
+        ..tenant(id, label, version)
+    }
+}
+
 async fn ensure(server: &Server, tenant: Tenant, delete: bool) -> Result<Option<Tenant>, Status> {
     let request = EnsureRequest { tenant: Some(tenant), delete };
     server.tenants(&server.super_token()).ensure(request).await.map(|answer| answer.into_inner().tenant)
@@ -30,11 +39,11 @@ async fn list(server: &Server, token: &str) -> Vec<TenantId> {
 async fn a_tenant_is_made_changed_and_deleted() {
     let server = Server::start().await;
     let id = TenantId::new([3; 16]);
-    assert_eq!(ensure(&server, tenant(id, "one", 0), false).await.unwrap(), Some(tenant(id, "one", 1)));
+    assert_eq!(ensure(&server, tenant(id, "one", 0), false).await.unwrap(), Some(stored(id, "one", 1)));
     assert_eq!(ensure(&server, tenant(id, "two", 1), false).await.unwrap().unwrap().version, 2);
     // An empty label keeps the old one.
     assert_eq!(ensure(&server, tenant(id, "", 2), false).await.unwrap().unwrap().version, 3);
-    assert_eq!(get(&server, &server.super_token(), id).await.unwrap(), Some(tenant(id, "two", 3)));
+    assert_eq!(get(&server, &server.super_token(), id).await.unwrap(), Some(stored(id, "two", 3)));
 
     for (version, delete) in [(0, false), (1, false), (4, false), (2, true), (4, true)] {
         let status = ensure(&server, tenant(id, "three", version), delete).await.unwrap_err();
