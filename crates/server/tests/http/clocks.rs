@@ -24,9 +24,9 @@ async fn f23_versions_grow_and_the_last_write_is_read_however_the_clock_jumps() 
     for (at, jump) in [MINUTES, DAY, HOUR].into_iter().enumerate() {
         for back in [false, true] {
             if back {
-                server.set_back(2 * jump)
+                server.set_back(2 * jump);
             } else {
-                server.advance(jump)
+                server.advance(jump);
             }
             let content = format!("{at} {back}");
             let put = server.http("PUT", "/a", &headers, content.clone()).await;
