@@ -152,6 +152,12 @@ impl Error {
     }
 }
 
+impl From<cacheroach_store::Error> for Error {
+    fn from(error: cacheroach_store::Error) -> Self {
+        Error::because("the store can't be looked into", error)
+    }
+}
+
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         Error::Rpc(Box::new(status))

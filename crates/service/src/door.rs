@@ -67,6 +67,7 @@ impl Service {
     pub async fn call<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<M::Answer> {
         enter::<M>(caller, &mut request, M::canonical)?;
         hit(Step::RequestPanic);
+        self.may_run::<M>()?;
         let mut answer = M::answer(self, caller, request).await?;
         caller.authority().cut(&mut answer);
         Ok(answer)
@@ -82,6 +83,7 @@ impl Service {
         mut request: M::Request,
     ) -> Result<Stream<M::Response>> {
         enter::<M>(caller, &mut request, M::canonical)?;
+        self.may_run::<M>()?;
         let still = Still::new::<M>(&self.callers, caller, request.clone());
         let parts = M::answer(self, caller, request).await?;
         Ok(Box::pin(futures::stream::try_unfold((parts, still), |(mut parts, mut still)| async move {

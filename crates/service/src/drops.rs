@@ -263,6 +263,7 @@ impl Service {
         let (_, path) = place(tenant.as_ref(), &path)?;
         self.dropper_may_write(&link, Goal::File(path.clone())).await?;
         self.must_hide_nothing(link.tenant, &path).await?;
+        self.may_change()?;
         if !self.store.metadata.use_link(link.id).await? {
             return Err(Error::denied("no more files are taken by this link"));
         }

@@ -57,6 +57,9 @@ pub enum Error {
     /// Overload, or something that the server needs is away; later it may work.
     #[error("the server is busy, try again")]
     Busy,
+    /// The server takes no writes at the moment; later it may.
+    #[error("the server is read-only: nothing can be changed at the moment")]
+    ReadOnly,
     /// Another server that the caller names is away, or answers nonsense.
     #[error("{0}")]
     Unreachable(String),

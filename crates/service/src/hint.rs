@@ -60,6 +60,7 @@ impl Error {
             | Error::TooLarge(_)
             | Error::Full
             | Error::Busy
+            | Error::ReadOnly
             | Error::Damaged
             | Error::Unsupported(_)
             | Error::MediaType(_)

@@ -18,6 +18,7 @@ mod links;
 mod listings;
 mod passwords;
 mod principals;
+mod read_only;
 mod sites;
 mod still;
 mod tenants;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub link_max_validity: Option<Duration>,
     /// What the server removes by itself.
     pub purge: PurgeSettings,
+    /// Every write is refused, reads go on. Default: no.
+    pub read_only: bool,
 }
 
 /// What a superuser may be told of the machine.
@@ -85,6 +88,7 @@ impl Default for Settings {
             fetch: FetchSettings::default(),
             link_max_validity: None,
             purge: PurgeSettings::default(),
+            read_only: false,
         }
     }
 }

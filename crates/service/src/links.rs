@@ -79,6 +79,7 @@ impl Ask for files::Retrieve {
             counted: max_uses.is_some(),
         };
         if request.listed || link.counted {
+            service.may_change()?;
             service.store.metadata.add_link(&KeptLink { max_uses, ..kept(&link) }).await?;
         }
         let token = link.sign(&service.keys);
@@ -219,8 +220,11 @@ impl Service {
     /// [`Error::Denied`] if there is no use left: then nothing must be sent.
     pub async fn count(&self, linked: &Linked) -> Result<()> {
         match linked.counted {
-            Some(id) if !self.store.metadata.use_link(id).await? => Err(used_up()),
-            _ => Ok(()),
+            Some(id) => {
+                self.may_change()?;
+                if self.store.metadata.use_link(id).await? { Ok(()) } else { Err(used_up()) }
+            }
+            None => Ok(()),
         }
     }
 }

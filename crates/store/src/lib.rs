@@ -6,6 +6,7 @@ pub mod chunks;
 mod error;
 pub mod failpoint;
 pub mod files;
+pub mod inspect;
 pub mod links;
 mod open;
 pub mod passwords;
@@ -17,6 +18,7 @@ pub mod sessions;
 pub mod sqlite;
 pub mod tenants;
 mod tier;
+pub mod tools;
 pub mod uploads;
 pub mod vhosts;
 pub mod zones;
@@ -27,8 +29,9 @@ use changes::Changes;
 use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
+use inspect::Inspect;
 use links::Links;
-pub use open::{CacheSettings, Location, Settings, open};
+pub use open::{CacheSettings, Location, Settings, open, open_to_read};
 use passwords::Passwords;
 use principals::Principals;
 use purge::Purge;
@@ -43,6 +46,7 @@ use vhosts::Vhosts;
 pub trait Metadata:
     Changes
     + Files
+    + Inspect
     + Links
     + Passwords
     + Principals
@@ -60,6 +64,7 @@ pub trait Metadata:
 impl<T> Metadata for T where
     T: Changes
         + Files
+        + Inspect
         + Links
         + Passwords
         + Principals

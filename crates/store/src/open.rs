@@ -117,6 +117,27 @@ pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
     Ok(Store { metadata, chunks })
 }
 
+/// Opens a store for reading alone, also beside a server that has it open. Nothing is made or migrated, and every chunk
+/// comes from the tier itself.
+///
+/// # Errors
+/// As [`open`]; there is no store.
+pub async fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
+    let (metadata, rows): (Arc<dyn Metadata>, Arc<dyn ChunkRows>) = match &settings.metadata {
+        Location::Sqlite(dir) => {
+            let engine = Arc::new(Sqlite::open_to_read(dir, settings.region.clone(), clock)?);
+            (Arc::clone(&engine) as _, engine)
+        }
+    };
+    if let Tier::Disk(dir) = &settings.chunks
+        && !dir.is_dir()
+    {
+        return Err(Error::Failed(format!("there are no chunks in {}", dir.display()).into()));
+    }
+    let chunks = open_tier(&settings.chunks, settings, &metadata, &rows)?;
+    Ok(Store { metadata, chunks })
+}
+
 /// A tier whose answers are true.
 fn open_tier(
     tier: &Tier,

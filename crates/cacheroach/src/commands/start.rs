@@ -72,6 +72,9 @@ struct StoreFlags {
     /// How long links made by `file sign` and `file drop` may live at most, older ones included; 0: as long as was asked.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
     link_max_validity: Duration,
+    /// Refuse every write, as long as something must stand still: the last pass of `store copy`.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    read_only: bool,
 }
 
 /// What it remembers of chunks that were read.
@@ -227,10 +230,13 @@ impl Start {
             machine: machine(),
             fetch: self.fetch.settings(),
             purge: self.purge.settings(),
+            read_only: self.store.read_only,
             ..Default::default()
         };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));
-        service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
+        if !self.store.read_only {
+            service.bootstrap().await.map_err(|e| Error::because("cannot set up the store", e))?;
+        }
 
         // Before the first word to anybody: who is told to stop right then must be heard.
         let stop = stopped()?;
@@ -244,7 +250,12 @@ impl Start {
             ..Default::default()
         };
         let purging = Arc::clone(&service);
-        let purging = tokio::spawn(async move { purging.purge_forever().await });
+        let read_only = self.store.read_only;
+        let purging = tokio::spawn(async move {
+            if !read_only {
+                purging.purge_forever().await;
+            }
+        });
         cacheroach_server::serve(listener, service, settings, stop).await;
         // Whatever it is at, the next start goes on from there.
         purging.abort();

@@ -104,7 +104,11 @@ pub(super) async fn log_in(
     let issued = match service.call::<tokens::Login>(&nobody, request).await {
         Ok(issued) => issued,
         Err(
-            error @ (Error::Unauthenticated(_) | Error::Invalid { .. } | Error::TooMany(_) | Error::Busy),
+            error @ (Error::Unauthenticated(_)
+            | Error::Invalid { .. }
+            | Error::TooMany(_)
+            | Error::Busy
+            | Error::ReadOnly),
         ) => {
             let problem = error.to_string();
             let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -61,6 +61,12 @@ CREATE TABLE gone_tenants (
     gone_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE identity (
+    only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+    store BLOB NOT NULL CHECK (length(store) = 16),
+    copy_of BLOB CHECK (length(copy_of) = 16)
+) STRICT;
+
 CREATE TABLE last_versions (
     tenant BLOB NOT NULL,
     path TEXT NOT NULL,

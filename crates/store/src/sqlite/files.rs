@@ -7,7 +7,8 @@ use cacheroach_model::{
 };
 use rusqlite::{Connection, Row, params};
 
-use super::chunks::{ensure_chunk, next_generation};
+use super::chunks::next_generation;
+use super::healing::{add_inline_piece, heal_inline, is_whole};
 use super::row::{all, blob, change, count, get, length, limit, one, signed};
 use super::tenants::must_exist;
 use super::versions::{MOST_VERSIONS, add_version, delete, find};
@@ -31,7 +32,12 @@ fn put(connection: &Connection, new: &NewFile, content: &Bytes, now: Timestamp) 
     }
     let (tenant, size) = (new.tenant, content.len() as u64);
     let rope = match find_rope(connection, tenant, &new.hash)? {
-        Some(rope) => rope,
+        Some(rope) => {
+            if !is_whole(connection, tenant, rope, size)? {
+                heal_inline(connection, tenant, rope, &new.hash, content)?;
+            }
+            rope
+        }
         None => add_inline_rope(connection, new, content)?,
     };
     add_version(connection, new, Some(rope), size, now)
@@ -39,20 +45,17 @@ fn put(connection: &Connection, new: &NewFile, content: &Bytes, now: Timestamp) 
 
 /// A rope of one chunk, whose bytes stand beside its row: rope and chunk have the same hash.
 fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> Result<RopeId> {
-    let length = u32::try_from(content.len()).expect("the caller keeps to INLINE_SIZE");
-    let lease = ensure_chunk(connection, new.tenant, &new.hash, length)?;
-    if lease.needs_bytes {
-        let sql = "UPDATE chunks SET state = 1, data = ? WHERE tenant = ? AND chunk = ?";
-        change(connection, sql, params![&content[..], new.tenant.as_bytes(), new.hash.as_bytes()])?;
-    }
     // Ropes of uploads are named by the upload, at random; a number that is never used twice serves as well.
     let mut id = [0; 16];
     id[8..].copy_from_slice(&next_generation(connection)?.to_be_bytes());
     let (tenant, rope) = (new.tenant.as_bytes(), RopeId::new(id));
-    let sql = "INSERT INTO pieces (tenant, rope, at, chunk, length) VALUES (?, ?, 0, ?, ?)";
-    change(connection, sql, params![tenant, rope.as_bytes(), new.hash.as_bytes(), length])?;
+    add_inline_piece(connection, new.tenant, rope, &new.hash, content)?;
     let sql = "INSERT INTO ropes (tenant, rope, hash, size) VALUES (?, ?, ?, ?)";
-    change(connection, sql, params![tenant, rope.as_bytes(), new.hash.as_bytes(), length])?;
+    change(
+        connection,
+        sql,
+        params![tenant, rope.as_bytes(), new.hash.as_bytes(), signed(content.len() as u64)],
+    )?;
     Ok(rope)
 }
 

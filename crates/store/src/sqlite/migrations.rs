@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/sqlite/0005_retention.sql")),
     (6, include_str!("../../migrations/sqlite/0006_purge.sql")),
     (7, include_str!("../../migrations/sqlite/0007_chunk_data.sql")),
+    (9, include_str!("../../migrations/sqlite/0009_identity.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
@@ -39,6 +40,20 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// For who may change nothing: whether the schema is the one that this program works with.
+pub(super) fn check(connection: &Connection) -> Result<()> {
+    let newest: i64 =
+        connection.query_row("SELECT COALESCE(MAX(number), 0) FROM migrations", [], |row| row.get(0))?;
+    let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);
+    let advice = match newest.cmp(&known) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Less => "run `cacheroach store migrate` first",
+        std::cmp::Ordering::Greater => "use a newer cacheroach",
+    };
+    let problem = format!("the store has schema {newest}, this program knows {known}: {advice}");
+    Err(Error::Failed(problem.into()))
 }
 
 #[cfg(test)]

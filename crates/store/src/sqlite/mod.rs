@@ -5,6 +5,8 @@ mod chunk_data;
 mod chunks;
 mod copies;
 mod files;
+mod healing;
+mod inspect;
 mod links;
 mod listings;
 mod migrations;
@@ -22,7 +24,7 @@ mod vhosts;
 mod writer;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cacheroach_model::{Clock, Region, Timestamp};
@@ -43,8 +45,9 @@ pub struct Sqlite {
     clock: Arc<dyn Clock>,
     /// Where new tenants are at home.
     region: Region,
-    /// Held as long as this lives, so that a second process is refused instead of surprised.
-    _lock: File,
+    file: PathBuf,
+    /// Held as long as this may write, so that a second process is refused instead of surprised.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -61,7 +64,22 @@ impl Sqlite {
         let readers = Readers::open(&path)?;
         let news = Arc::new(News::default());
         let writer = Writer::start(connection, Arc::clone(&clock), Arc::clone(&news))?;
-        Ok(Sqlite { writer, readers, news, clock, region, _lock: lock })
+        Ok(Sqlite { writer, readers, news, clock, region, file: path, _lock: Some(lock) })
+    }
+
+    /// Opens the store in a folder for reading alone, also beside a process that has it open. Every change is refused.
+    ///
+    /// # Errors
+    /// There is none; its schema is not the one of this program; the disk's.
+    pub fn open_to_read(dir: &Path, region: Region, clock: Arc<dyn Clock>) -> Result<Self> {
+        let path = dir.join("metadata.sqlite");
+        if !path.try_exists()? {
+            return Err(Error::Failed(format!("there is no store in {}", dir.display()).into()));
+        }
+        migrations::check(&readers::connect_to_read(&path)?)?;
+        let readers = Readers::open(&path)?;
+        let news = Arc::new(News::default());
+        Ok(Sqlite { writer: Writer::none(), readers, news, clock, region, file: path, _lock: None })
     }
 
     fn now(&self) -> Timestamp {

@@ -18,12 +18,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let idle = (0..READERS)
-            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE))
-            .collect::<Result<Vec<_>>>()?;
-        for connection in &idle {
-            connection.pragma_update(None, "query_only", true)?;
-        }
+        let idle = (0..READERS).map(|_| connect_to_read(path)).collect::<Result<Vec<_>>>()?;
         Ok(Readers { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(READERS)) })
     }
 
@@ -49,6 +44,13 @@ impl Readers {
             Err(_) => self.read(query).await,
         }
     }
+}
+
+/// In WAL mode readers write too, into what they share with the writer; nothing else.
+pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
 }
 
 /// A connection that goes back where it came from. Its permit is given back after it, whatever the query does.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::chunks::ensure_chunk;
 use super::files::{find_rope, rope_of};
+use super::healing::{is_whole, replace_pieces};
 use super::purge::{end_upload, loosen, take_apart};
 use super::row::{blob, change, count, get, one, path, signed, time};
 use super::tenants::must_exist;
@@ -153,6 +154,10 @@ fn commit(
     }
     let rope = match (size, find_rope(connection, file.tenant, &file.hash)?) {
         (0, _) => None,
+        (_, Some(known)) if !is_whole(connection, file.tenant, known, size)? => {
+            replace_pieces(connection, file.tenant, known, rope)?;
+            Some(known)
+        }
         (_, Some(known)) => {
             // Maybe cut at other places: its own pieces go, in batches, and with them chunks that only they need.
             loosen(connection, file.tenant, rope)?;

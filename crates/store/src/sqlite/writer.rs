@@ -87,6 +87,11 @@ impl Writer {
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 
+    /// For a store that is only read: refuses every change.
+    pub(super) fn none() -> Self {
+        Writer { queue: None, thread: None }
+    }
+
     /// Makes a change. When this answers with success, it survives the loss of power.
     pub(super) async fn write<T: Send + 'static>(
         &self,
@@ -105,7 +110,8 @@ impl Writer {
         let (waiting, answer) = oneshot::channel();
         let job = Change { change: Some(change), tells, answer: None, waiting };
         let stopped = || Error::Busy("the writer has stopped".into());
-        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        let reading = || Error::Failed("the store is open for reading alone".into());
+        let queue = self.queue.as_ref().ok_or_else(reading)?;
         queue.send(Box::new(job)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }

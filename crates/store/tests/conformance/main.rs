@@ -10,6 +10,7 @@ mod changes;
 mod chunks;
 mod durable;
 mod files;
+mod inspect;
 mod links;
 mod model;
 mod passwords;
@@ -19,6 +20,7 @@ mod regions;
 mod sessions;
 mod subject;
 mod tenants;
+mod tools;
 mod uploads;
 mod vhosts;
 
@@ -178,6 +180,25 @@ const CASES: &[Case] = cases! {
         p6_the_walk_finds_what_no_list_names,
         sessions_and_links_rest_for_a_day_and_go,
         a_tenant_goes_in_batches_and_is_never_seen_again,
+    }
+    inspect {
+        rows_are_walked_in_the_order_of_their_keys_a_page_at_a_time,
+        rows_are_restored_as_they_were_and_removed,
+        what_is_drawn_after_a_restore_meets_nothing,
+        a_snapshot_stays_what_it_was,
+        what_a_tenant_has_is_counted,
+    }
+    tools {
+        f06_a_damaged_chunk_is_named_and_healed_by_bringing_its_content_again,
+        f06_a_small_content_is_healed_too,
+        f28_lost_bytes_are_found_and_nothing_else_is_touched,
+        f39_a_database_older_or_newer_than_its_bytes_is_reported,
+        a_store_in_order_has_no_problems,
+        heads_that_are_not_the_newest_version_are_put_right,
+        contents_whose_pieces_are_wrong_are_healed,
+        a_copy_becomes_what_its_source_is_and_nothing_else_is_overwritten,
+        a_damaged_chunk_is_not_copied,
+        a_dump_is_loaded_as_it_was_written,
     }
     durable {
         p1_what_was_answered_is_there_after_a_restart,

@@ -118,6 +118,13 @@ impl Subject {
         *self.store.lock().unwrap() = Some(store);
     }
 
+    /// An empty store of the same kind beside this one.
+    pub(crate) async fn another(&self) -> Subject {
+        let other = Subject::new(self.tier);
+        other.open().await;
+        other
+    }
+
     /// Whether larger chunks survive a restart.
     pub(crate) fn keeps_chunks(&self) -> bool {
         !matches!(self.tier, Tier::Memory)
@@ -217,17 +224,15 @@ impl Subject {
         let mut pieces = Vec::new();
         for ((bytes, (chunk, length)), lease) in chunks.iter().zip(names).zip(leases) {
             let bytes = Bytes::copy_from_slice(bytes);
-            let kept = if bytes.len() <= INLINE_SIZE {
-                Kept::Here(bytes)
+            let kept = if !lease.needs_bytes {
+                None
+            } else if bytes.len() <= INLINE_SIZE {
+                Some(Kept::Here(bytes))
             } else {
                 let new = NewChunk { tenant, hash: chunk, generation: lease.generation, bytes };
-                Kept::At(store.chunks.write(vec![new]).await.unwrap().remove(0))
+                Some(Kept::At(store.chunks.write(vec![new]).await.unwrap().remove(0)))
             };
-            pieces.push(NewPiece {
-                chunk,
-                length,
-                wrote: lease.needs_bytes.then_some((lease.generation, kept)),
-            });
+            pieces.push(NewPiece { chunk, length, wrote: kept.map(|kept| (lease.generation, kept)) });
         }
         pieces
     }

@@ -48,23 +48,21 @@ impl Place {
 
     /// The same with caches before the chunk tier.
     pub(crate) async fn open_cached(&self, cache: CacheSettings) -> Result<Store, Error> {
-        let settings = Settings { cache, ..self.settings()? };
-        let Location::Sqlite(dir) = &settings.metadata;
-        make_private_dir(dir)?;
-        cacheroach_store::open(&settings, Arc::new(SystemClock))
-            .await
-            .map_err(|e| Error::because("cannot open the store", e))
+        open(&Settings { cache, ..self.settings()? }).await
+    }
+
+    /// Opens the store to read, also beside a server that has it open; it must be there.
+    pub(crate) async fn open_to_read(&self) -> Result<Store, Error> {
+        open_to_read(&self.settings()?).await
     }
 
     fn settings(&self) -> Result<Settings, Error> {
         let metadata = match &self.connect {
             None => Location::Sqlite(self.data_dir.clone()),
-            Some(url) => Location::parse(url).map_err(|scheme| {
-                Error::new(format!("--connect: this release has no engine for {scheme}"))
-            })?,
+            Some(url) => locate("--connect", url)?,
         };
         let chunks = match &self.chunks {
-            Some(text) => Tier::parse(text).map_err(|problem| Error::because("--chunks", problem))?,
+            Some(text) => tier("--chunks", text)?,
             None => self.usual_tier(&metadata),
         };
         let concurrency = self.chunk_concurrency.into();
@@ -82,6 +80,33 @@ impl Place {
             Location::Sqlite(_) => Tier::Disk(self.data_dir.join("chunks")),
         }
     }
+}
+
+/// Opens a store; makes or migrates what is missing.
+pub(super) async fn open(settings: &Settings) -> Result<Store, Error> {
+    let Location::Sqlite(dir) = &settings.metadata;
+    make_private_dir(dir)?;
+    cacheroach_store::open(settings, Arc::new(SystemClock))
+        .await
+        .map_err(|e| Error::because("cannot open the store", e))
+}
+
+/// Opens a store to read.
+pub(super) async fn open_to_read(settings: &Settings) -> Result<Store, Error> {
+    cacheroach_store::open_to_read(settings, Arc::new(SystemClock))
+        .await
+        .map_err(|e| Error::because("cannot open the store", e))
+}
+
+/// The metadata engine that a flag names.
+pub(super) fn locate(flag: &str, url: &str) -> Result<Location, Error> {
+    Location::parse(url)
+        .map_err(|scheme| Error::new(format!("{flag}: this release has no engine for {scheme}")))
+}
+
+/// The chunk tier that a flag names.
+pub(super) fn tier(flag: &str, text: &str) -> Result<Tier, Error> {
+    Tier::parse(text).map_err(|problem| Error::because(flag, problem))
 }
 
 /// Makes a folder and those above it that are missing, and sees to it that they survive the loss of power.
