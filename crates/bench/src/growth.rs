@@ -130,7 +130,7 @@ fn hash(number: u64) -> Hash {
 impl Growth {
     async fn open(options: &Options, dir: PathBuf) -> Result<Self> {
         let metadata = match &options.connect {
-            Some(url) => Location::parse(url).map_err(|scheme| format!("no engine for {scheme}"))?,
+            Some(url) => Location::parse(url)?,
             None => Location::Sqlite(dir),
         };
         let settings = Settings::new(metadata, Tier::Memory);

@@ -17,6 +17,8 @@ use crate::chunks::disk_cache::DiskCache;
 use crate::chunks::memory::Memory;
 use crate::chunks::object::{Object, ObjectSettings};
 use crate::chunks::verified::Verified;
+use crate::postgres::inspect::not_yet;
+use crate::postgres::{Connect, Postgres};
 use crate::sqlite::Sqlite;
 use crate::{Error, Metadata, Result, Store, Tier};
 
@@ -25,20 +27,36 @@ use crate::{Error, Metadata, Result, Store, Tier};
 pub enum Location {
     /// A SQLite database in a folder, which must exist: `sqlite:DIR`.
     Sqlite(PathBuf),
+    /// A PostgreSQL or CockroachDB database that servers share: `postgres://…`, or `key=value` pairs.
+    Postgres(Box<Connect>),
 }
 
 impl Location {
     /// From a URL.
     ///
     /// # Errors
-    /// A scheme that this program has no engine for: which.
+    /// A scheme that this program has no engine for, or what is wrong with the rest; without any secret of it.
     pub fn parse(url: &str) -> Result<Self, String> {
         match url.split_once(':') {
             Some(("sqlite", dir)) if !dir.is_empty() => Ok(Location::Sqlite(dir.into())),
-            Some((scheme, _)) => Err(scheme.to_owned()),
-            None => Err(url.to_owned()),
+            Some(("postgres" | "postgresql", _)) => Location::postgres(url),
+            _ if is_pairs(url) => Location::postgres(url),
+            Some((scheme, _)) => Err(format!("this release has no engine for {scheme}")),
+            None => Err("neither a URL nor key=value pairs".into()),
         }
     }
+
+    fn postgres(url: &str) -> Result<Self, String> {
+        Connect::parse(url)
+            .map(|connect| Location::Postgres(Box::new(connect)))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Whether it is a connect string of `key=value` pairs.
+fn is_pairs(text: &str) -> bool {
+    let key = text.split_once('=').map_or("", |(key, _)| key.trim());
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// Where a store is and how it is used.
@@ -58,6 +76,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// Where this server is: new tenants are at home there unless they are told otherwise.
     pub region: Region,
+    /// Whether a database that servers share tells the time, as it should: tests shift a clock of their own.
+    pub database_time: bool,
 }
 
 /// What is remembered of chunks that were read.
@@ -97,6 +117,7 @@ impl Settings {
             objects: ObjectSettings::default(),
             cache: CacheSettings::default(),
             region,
+            database_time: true,
         }
     }
 }
@@ -106,9 +127,16 @@ impl Settings {
 /// # Errors
 /// The engine's; a tier that can't be reached as it is described.
 pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
+    let region = settings.region.clone();
     let (metadata, rows): (Arc<dyn Metadata>, Arc<dyn ChunkRows>) = match &settings.metadata {
         Location::Sqlite(dir) => {
-            let engine = Arc::new(Sqlite::open(dir, settings.region.clone(), clock)?);
+            let engine = Arc::new(Sqlite::open(dir, region, clock)?);
+            (Arc::clone(&engine) as _, engine)
+        }
+        // Servers that share a store go by the time of the database.
+        Location::Postgres(connect) => {
+            let clock = (!settings.database_time).then_some(clock);
+            let engine = Arc::new(Postgres::open(connect, region, clock).await?);
             (Arc::clone(&engine) as _, engine)
         }
     };
@@ -128,6 +156,7 @@ pub async fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<
             let engine = Arc::new(Sqlite::open_to_read(dir, settings.region.clone(), clock)?);
             (Arc::clone(&engine) as _, engine)
         }
+        Location::Postgres(_) => return Err(not_yet()),
     };
     if let Tier::Disk(dir) = &settings.chunks
         && !dir.is_dir()

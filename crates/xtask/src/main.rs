@@ -31,7 +31,7 @@ Usage: cargo xtask COMMAND
 ";
 
 /// Programs some test needs, and the Debian package that has each. `test` installs them where it may.
-const TEST_PROGRAMS: &[(&str, &str)] = &[];
+const TEST_PROGRAMS: &[(&str, &str)] = &[("pg_ctlcluster", "postgresql")];
 
 /// Set for `test --all`: tests whose server is absent fail instead of being ignored.
 const TEST_ALL: &str = "CACHEROACH_TEST_ALL";

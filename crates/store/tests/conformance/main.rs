@@ -30,25 +30,48 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use subject::{Subject, Tier};
+use subject::{Metadatabase, Subject, Tier};
 
 struct Engine {
     name: &'static str,
-    /// The environment variable that says where its server is.
-    needs: Option<&'static str>,
+    metadata: Metadatabase,
     tier: Tier,
 }
 
 const ENGINES: &[Engine] = &[
-    Engine { name: "sqlite, disk", needs: None, tier: Tier::Disk },
-    Engine { name: "sqlite, memory", needs: None, tier: Tier::Memory },
-    Engine { name: "sqlite, db", needs: None, tier: Tier::Db },
-    Engine { name: "sqlite, objects in a folder", needs: None, tier: Tier::Folder },
-    Engine { name: "sqlite, cached objects", needs: None, tier: Tier::Cached },
-    Engine { name: "sqlite, faultless disk", needs: None, tier: Tier::Faulty },
-    Engine { name: "sqlite, by region", needs: None, tier: Tier::Regions },
-    Engine { name: "sqlite, s3", needs: Some(subject::S3_URL), tier: Tier::S3 },
+    Engine::sqlite("sqlite, disk", Tier::Disk),
+    Engine::sqlite("sqlite, memory", Tier::Memory),
+    Engine::sqlite("sqlite, db", Tier::Db),
+    Engine::sqlite("sqlite, objects in a folder", Tier::Folder),
+    Engine::sqlite("sqlite, cached objects", Tier::Cached),
+    Engine::sqlite("sqlite, faultless disk", Tier::Faulty),
+    Engine::sqlite("sqlite, by region", Tier::Regions),
+    Engine::sqlite("sqlite, s3", Tier::S3),
+    Engine { name: "postgres, disk", metadata: Metadatabase::Postgres, tier: Tier::Disk },
+    Engine { name: "postgres, memory", metadata: Metadatabase::Postgres, tier: Tier::Memory },
+    Engine { name: "postgres, db", metadata: Metadatabase::Postgres, tier: Tier::Db },
+    Engine { name: "cockroach, db", metadata: Metadatabase::Cockroach, tier: Tier::Db },
 ];
+
+impl Engine {
+    const fn sqlite(name: &'static str, tier: Tier) -> Self {
+        Engine { name, metadata: Metadatabase::Sqlite, tier }
+    }
+
+    fn is_absent(&self) -> bool {
+        match self.metadata {
+            Metadatabase::Sqlite => matches!(self.tier, Tier::S3) && env::var_os(subject::S3_URL).is_none(),
+            Metadatabase::Postgres => !cacheroach_testing::has_postgres(),
+            Metadatabase::Cockroach => !cacheroach_testing::has_cockroach(),
+        }
+    }
+
+    /// CI installs PostgreSQL; there is no CockroachDB in any registry, so only who asks for everything must have one.
+    fn is_demanded(&self) -> bool {
+        let is_set = |variable| env::var_os(variable).is_some();
+        is_set(cacheroach_testing::ALL) || (self.metadata == Metadatabase::Postgres && is_set("CI"))
+    }
+}
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -216,19 +239,22 @@ fn main() -> ExitCode {
 }
 
 fn trial(engine: &'static Engine, case: &'static Case) -> Trial {
-    let absent = engine.needs.is_some_and(|variable| env::var_os(variable).is_none());
+    let absent = engine.is_absent();
+    // TODO(5): PostgreSQL can't be looked into yet, and says so.
+    let later = engine.metadata != Metadatabase::Sqlite
+        && (case.name.starts_with("inspect::") || case.name.starts_with("tools::"));
     let run = move || {
         if absent {
             return Err(Failed::from("its server is absent"));
         }
         let runtime = tokio::runtime::Runtime::new()?;
-        let subject = Subject::new(engine.tier);
+        let subject = Subject::new(engine.metadata, engine.tier);
         runtime.block_on(async {
             subject.open().await;
             (case.run)(&subject).await;
         });
         Ok(())
     };
-    let ignored = absent && env::var_os("CACHEROACH_TEST_ALL").is_none();
+    let ignored = later || (absent && !engine.is_demanded());
     Trial::test(case.name, run).with_kind(engine.name).with_ignored_flag(ignored)
 }

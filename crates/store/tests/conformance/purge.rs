@@ -329,7 +329,7 @@ pub(crate) async fn f29_a_chunk_condemned_before_the_lease_is_written_again(subj
     let old = condemn(subject).await;
     let upload = subject.begin(tenant, "/b").await;
     let pieces = subject.keep(tenant, upload, &[&large(1)]).await;
-    assert!(pieces[0].wrote.as_ref().is_some_and(|(generation, _)| *generation > old[0].generation));
+    assert!(pieces[0].wrote.as_ref().is_some_and(|(generation, _)| *generation != old[0].generation));
     erase(subject, &old).await;
     let step = Step { pieces, ..Step::default() };
     metadata.advance_upload(upload, 0, &step).await.unwrap();

@@ -15,9 +15,11 @@ use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::files::{INLINE_SIZE, Kept, NewFile, Piece};
 use cacheroach_store::sessions::Origin;
 use cacheroach_store::uploads::{NewPiece, NewUpload, Step, Stepped};
-use cacheroach_store::{CacheSettings, Location as Database, Settings, Store, Tier as At};
+use cacheroach_store::{CacheSettings, Location as Where, Settings, Store, Tier as At};
+use cacheroach_testing::{Database, Server};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 /// What chunks are kept in.
 #[derive(Clone, Copy)]
@@ -35,6 +37,13 @@ pub(crate) enum Tier {
     Regions,
     /// A real S3 server: its URL with a bucket, to which each subject adds a prefix of its own.
     S3,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Metadatabase {
+    Sqlite,
+    Postgres,
+    Cockroach,
 }
 
 impl Tier {
@@ -62,6 +71,9 @@ pub(crate) const S3_URL: &str = "CACHEROACH_TEST_S3";
 pub(crate) struct Subject {
     tier: Tier,
     dir: TempDir,
+    engine: Metadatabase,
+    /// On a server that cases share, each has one of its own.
+    database: OnceCell<Database>,
     clock: Arc<Shifted>,
     store: Mutex<Option<Store>>,
     last: AtomicU64,
@@ -87,11 +99,13 @@ pub(crate) fn path(text: &str) -> Path {
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 impl Subject {
-    pub(crate) fn new(tier: Tier) -> Self {
+    pub(crate) fn new(engine: Metadatabase, tier: Tier) -> Self {
         let clock = Arc::new(Shifted(AtomicI64::new(1_700_000_000_000_000)));
         Subject {
             tier,
             dir: TempDir::new().unwrap(),
+            engine,
+            database: OnceCell::new(),
             clock,
             store: Mutex::new(None),
             last: AtomicU64::new(0),
@@ -109,7 +123,8 @@ impl Subject {
             Tier::Cached => CacheSettings { dir: Some(dir.join("cache")), ..CacheSettings::default() },
             _ => CacheSettings::NONE,
         };
-        let settings = Settings { cache, ..Settings::new(Database::Sqlite(dir.to_owned()), chunks) };
+        let metadata = self.metadata().await;
+        let settings = Settings { cache, database_time: false, ..Settings::new(metadata, chunks) };
         let mut store =
             cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
         if matches!(self.tier, Tier::Faulty) {
@@ -120,9 +135,23 @@ impl Subject {
 
     /// An empty store of the same kind beside this one.
     pub(crate) async fn another(&self) -> Subject {
-        let other = Subject::new(self.tier);
+        let other = Subject::new(self.engine, self.tier);
         other.open().await;
         other
+    }
+
+    async fn metadata(&self) -> Where {
+        let server = match self.engine {
+            Metadatabase::Sqlite => return Where::Sqlite(self.dir.path().to_owned()),
+            Metadatabase::Postgres => Server::postgres(),
+            Metadatabase::Cockroach => Server::cockroach(),
+        };
+        let migrate = async |url: String| {
+            let settings = Settings::new(Where::parse(&url).unwrap(), At::Memory);
+            cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
+        };
+        let database = self.database.get_or_init(async || server.migrated(migrate).await).await;
+        Where::parse(&database.url()).unwrap()
     }
 
     /// Whether larger chunks survive a restart.

@@ -24,12 +24,13 @@ pub(crate) struct Place {
     /// Folder of the embedded store, its key and its address.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
-    /// Metadata engine: sqlite:DIR. Default: SQLite in the data folder.
+    /// Metadata engine: postgres://… (PostgreSQL or CockroachDB, which servers share), or sqlite:DIR. Default: SQLite in
+    /// the data folder.
     #[arg(long, value_name = "URL")]
     connect: Option<String>,
     /// Chunk tier: disk:DIR, db (rows beside the metadata), s3://BUCKET/PREFIX, gs://…, az://…, file:///DIR, or one for
     /// each region (eu=s3://a,us=gs://b,default=db); keys come from the environment. Default: pack files in the data
-    /// folder.
+    /// folder, or with a database that servers share, db.
     #[arg(long, value_name = "URL")]
     chunks: Option<String>,
     /// Chunk writes and reads at once.
@@ -78,6 +79,7 @@ impl Place {
     fn usual_tier(&self, metadata: &Location) -> Tier {
         match metadata {
             Location::Sqlite(_) => Tier::Disk(self.data_dir.join("chunks")),
+            Location::Postgres(_) => Tier::Db,
         }
     }
 }

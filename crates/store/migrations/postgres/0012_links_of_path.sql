@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS links_of_path ON links (tenant, path, link);

@@ -1,0 +1,13 @@
+CREATE TABLE IF NOT EXISTS files (
+    tenant BYTEA NOT NULL,
+    path TEXT COLLATE "C" NOT NULL,
+    version INT8 NOT NULL CHECK (version > 0),
+    rope BYTEA,
+    hash BYTEA NOT NULL,
+    size INT8 NOT NULL CHECK (size >= 0),
+    content_type TEXT NOT NULL,
+    created_at INT8 NOT NULL,
+    modified_at INT8 NOT NULL,
+    metadata TEXT NOT NULL,
+    PRIMARY KEY (tenant, path)
+);

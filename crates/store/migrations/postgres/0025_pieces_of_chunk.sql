@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS pieces_of_chunk ON pieces (tenant, chunk);

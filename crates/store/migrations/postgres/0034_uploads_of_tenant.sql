@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS uploads_of_tenant ON uploads (tenant);

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS leases_of_chunk ON leases (tenant, chunk);

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS outcomes_by_time ON outcomes (at);

@@ -1,0 +1,386 @@
+//! Files in PostgreSQL.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cacheroach_model::{
+    Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, UploadId, Version,
+};
+use deadpool_postgres::GenericClient;
+use futures::FutureExt as _;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::chunks::new_generation;
+use super::row::{FILE, all, blob, count, file, get, length, limit, metadata_text, one, signed};
+use super::run::Outcome;
+use super::statement::sql;
+use super::versions::{STANDS, collision, delete, find, next_version, number, until_free};
+use super::{Postgres, copies, listings};
+use crate::chunks::Place;
+use crate::files::{
+    Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece,
+};
+use crate::{Error, Result};
+
+/// How often a put begins anew that met with others.
+const TRIES: usize = 32;
+
+/// A put, with all that must stay the same when it is repeated.
+struct Put {
+    new: NewFile,
+    content: Bytes,
+    /// Random, to know the version again that it made.
+    call: [u8; 16],
+    /// Of the rope, if there is none of that content yet.
+    rope: Option<RopeId>,
+    generation: i64,
+    /// Whether this was tried before, and nobody knows what became of it.
+    tried: AtomicBool,
+}
+
+/// What there is of a path, seen at one moment.
+struct Seen {
+    /// The version that the call made.
+    made: Option<i64>,
+    current: Option<i64>,
+    stands: bool,
+}
+
+impl Put {
+    fn new(new: &NewFile, content: Bytes) -> Result<Self> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|error| Error::Failed(error.to_string().into()))?;
+        let (call, rope) = random.split_at(16);
+        let rope = RopeId::try_from(rope).expect("half of 32 bytes");
+        Ok(Put {
+            new: new.clone(),
+            rope: (!content.is_empty()).then_some(rope),
+            content,
+            call: call.try_into().expect("half of 32 bytes"),
+            generation: new_generation()?,
+            tried: AtomicBool::new(false),
+        })
+    }
+
+    /// One put makes one version, whatever is cut off. The first time it just does it. If nobody knows whether that was
+    /// done, it looks for the version that the call made, and if there is none, does it from what it saw at that same
+    /// moment: should the first statement come to be done meanwhile, the head is another, and it looks again.
+    async fn run(&self, client: &impl GenericClient, now: Timestamp) -> Outcome<Version> {
+        let mut from = self.new.expected;
+        let is_repeated = self.tried.swap(true, Ordering::SeqCst);
+        for attempt in 0..TRIES {
+            if attempt > 0 || is_repeated {
+                let seen = self.look(client).await?;
+                if let Some(made) = seen.made {
+                    return Ok(Version(made));
+                }
+                if !seen.stands {
+                    return Err(Error::Missing("tenant").into());
+                }
+                let current = seen.current.map(Version);
+                if !self.new.expected.is_met_by(current) {
+                    return Err(Error::Skew.into());
+                }
+                if is_repeated {
+                    from = current.map_or(Expected::Nothing, Expected::Version);
+                }
+            }
+            match self.write(client, from, now).await {
+                Ok(Some(version)) => return Ok(version),
+                // What was expected is not there, or was not seen yet.
+                Ok(None) => {}
+                // The same content, or the same number of a deleted path, by somebody else at the same time.
+                Err(failure) if failure.conflict().is_some() => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(collision())
+    }
+
+    async fn look(&self, client: &impl GenericClient) -> Outcome<Seen> {
+        let sql = sql!(
+            "SELECT (SELECT version FROM (SELECT version, call FROM versions WHERE tenant = $1 AND path = $2
+                                          ORDER BY version DESC LIMIT 1000) AS recent
+                     WHERE call = $3 LIMIT 1) AS made,
+                    (SELECT version FROM files WHERE tenant = $1 AND path = $2) AS current,
+                    EXISTS (SELECT 1 FROM tenants WHERE tenant = $1) AS stands"
+        );
+        let tenant = &self.new.tenant.as_bytes()[..];
+        let values: [&(dyn ToSql + Sync); 3] = [&tenant, &self.new.path.as_str(), &&self.call[..]];
+        let seen = one(client, &sql, &values, |row| {
+            Ok(Seen { made: get(row, "made")?, current: get(row, "current")?, stands: get(row, "stands")? })
+        });
+        Ok(seen.await?.ok_or_else(|| Error::Damaged("a query without an answer".into()))?)
+    }
+
+    /// All in one statement. None: nothing was written.
+    ///
+    /// - `owner` and `known` are locked against whoever deletes the tenant or takes the rope apart: if those were first,
+    ///   they are waited for, and the row is found to be gone.
+    /// - Nothing is written unless there is a new head. If somebody else made a rope of that content meanwhile, the key of
+    ///   `ropes` undoes the statement, and the next one finds that rope.
+    /// - A chunk that is there is locked by the update, which makes a pending one live; whoever is writing its bytes to the
+    ///   chunk tier is told that they are nobody's. One that a collector took meanwhile begins a new life.
+    async fn write(
+        &self,
+        client: &impl GenericClient,
+        expected: Expected,
+        now: Timestamp,
+    ) -> Outcome<Option<Version>> {
+        let parts = next_version("COALESCE((SELECT rope FROM known), $11::BYTEA)", ", owner");
+        let sql = sql!(
+            "WITH owner AS (SELECT tenant FROM tenants WHERE tenant = $1 FOR SHARE),
+             known AS (SELECT rope FROM ropes WHERE tenant = $1 AND hash = $3 FOR SHARE),
+             {parts},
+             chunk AS (
+                 INSERT INTO chunks (tenant, chunk, generation, state, length, data)
+                 SELECT $1, $3, $12::INT8, 1, $4, $13::BYTEA FROM head WHERE rope = $11
+                 ON CONFLICT (tenant, chunk) DO UPDATE SET state = 1,
+                     place = CASE WHEN chunks.state = 1 THEN chunks.place END,
+                     data = CASE WHEN chunks.state = 1 THEN chunks.data ELSE excluded.data END
+                 RETURNING chunk),
+             piece AS (
+                 INSERT INTO pieces (tenant, rope, at, chunk, length)
+                 SELECT $1, $11, 0, chunk, $4 FROM chunk
+                 RETURNING at),
+             whole AS (
+                 INSERT INTO ropes (tenant, rope, hash, size) SELECT $1, $11, $3, $4 FROM head WHERE rope = $11
+                 RETURNING rope)
+             SELECT version FROM head"
+        );
+        let new = &self.new;
+        let values: [&(dyn ToSql + Sync); 13] = [
+            &&new.tenant.as_bytes()[..],
+            &new.path.as_str(),
+            &&new.hash.as_bytes()[..],
+            &signed(self.content.len() as u64),
+            &new.content_type,
+            &metadata_text(&new.metadata),
+            &now.micros(),
+            &now.micros(),
+            &number(expected),
+            &&self.call[..],
+            &self.rope.as_ref().map(|rope| &rope.as_bytes()[..]),
+            &self.generation,
+            &&self.content[..],
+        ];
+        one(client, &sql, &values, |row| Ok(Version(get(row, "version")?))).await
+    }
+}
+
+fn kept(row: &Row) -> Result<Kept> {
+    match (get::<Option<&[u8]>>(row, "data")?, get::<Option<&[u8]>>(row, "place")?) {
+        (Some(data), _) => Ok(Kept::Here(Bytes::copy_from_slice(data))),
+        (None, Some(place)) => Ok(Kept::At(Place(place.to_vec()))),
+        (None, None) => Err(Error::Damaged("a chunk without bytes".into())),
+    }
+}
+
+fn piece(row: &Row) -> Result<Piece> {
+    Ok(Piece {
+        at: count(row, "at")?,
+        chunk: blob(row, "chunk")?,
+        length: length(row, "length")?,
+        kept: kept(row)?,
+    })
+}
+
+/// The file's columns come with each piece; of a file without any, once.
+fn opened(row: &Row) -> Result<(File, Option<Piece>)> {
+    let has_piece = get::<Option<i64>>(row, "at")?.is_some();
+    Ok((file(row)?, has_piece.then(|| piece(row)).transpose()?))
+}
+
+/// A file and its first pieces, seen at one moment, in one round trip.
+async fn open(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    path: &Path,
+    version: Option<Version>,
+) -> Outcome<Option<(File, Vec<Piece>)>> {
+    let pieces = "LEFT JOIN LATERAL (
+                      SELECT p.at, p.chunk, p.length, c.place, c.data
+                      FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
+                      WHERE p.tenant = $1 AND p.rope = found.rope ORDER BY p.at LIMIT $3) AS first ON true
+                  ORDER BY at";
+    let (tenant, path, most) = (&tenant.as_bytes()[..], path.as_str(), limit(PIECES_PAGE));
+    let rows = match version {
+        None => {
+            let sql = sql!(
+                "WITH found AS (SELECT {FILE} FROM files WHERE tenant = $1 AND path = $2 AND {STANDS})
+                 SELECT {FILE}, at, chunk, length, place, data FROM found {pieces}"
+            );
+            all(client, &sql, &[&tenant, &path, &most], opened).await?
+        }
+        Some(Version(version)) => {
+            let sql = sql!(
+                "WITH found AS (
+                     SELECT {FILE} FROM versions
+                     WHERE tenant = $1 AND path = $2 AND version = $4 AND deleted_at IS NULL AND {STANDS})
+                 SELECT {FILE}, at, chunk, length, place, data FROM found {pieces}"
+            );
+            all(client, &sql, &[&tenant, &path, &most, &version], opened).await?
+        }
+    };
+    let (mut files, pieces): (Vec<File>, Vec<Option<Piece>>) = rows.into_iter().unzip();
+    Ok(files.pop().map(|file| (file, pieces.into_iter().flatten().collect())))
+}
+
+async fn pieces(client: &impl GenericClient, tenant: TenantId, rope: RopeId, at: u64) -> Outcome<Vec<Piece>> {
+    // From the piece that holds the byte: the last one that begins at or before it.
+    let sql = sql!(
+        "SELECT p.at, p.chunk, p.length, c.place, c.data
+         FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
+         WHERE p.tenant = $1 AND p.rope = $2 AND p.at >= COALESCE(
+             (SELECT at FROM pieces WHERE tenant = $1 AND rope = $2 AND at <= $3 ORDER BY at DESC LIMIT 1), 0)
+         ORDER BY p.at LIMIT $4"
+    );
+    let values: [&(dyn ToSql + Sync); 4] =
+        [&&tenant.as_bytes()[..], &&rope.as_bytes()[..], &signed(at), &limit(PIECES_PAGE)];
+    all(client, &sql, &values, piece).await
+}
+
+#[async_trait]
+impl Files for Postgres {
+    async fn put_file(&self, new: &NewFile, content: Bytes) -> Result<Version> {
+        debug_assert!(content.len() <= INLINE_SIZE, "larger contents go through an upload");
+        let put = Arc::new(Put::new(new, content)?);
+        self.run(move |client, now| {
+            let put = Arc::clone(&put);
+            async move { put.run(client, now).await }.boxed()
+        })
+        .await
+    }
+
+    async fn find_file(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<File>> {
+        let path = path.clone();
+        self.run(move |client, _| {
+            let path = path.clone();
+            async move { find(client, tenant, &path, version).await }.boxed()
+        })
+        .await
+    }
+
+    async fn open_file(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<(File, Vec<Piece>)>> {
+        let path = path.clone();
+        self.run(move |client, _| {
+            let path = path.clone();
+            async move { open(client, tenant, &path, version).await }.boxed()
+        })
+        .await
+    }
+
+    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
+        self.run(move |client, _| pieces(client, tenant, rope, at).boxed()).await
+    }
+
+    async fn list_files(&self, listing: &Listing) -> Result<Listed> {
+        let listing = Arc::new(listing.clone());
+        self.run(move |client, _| {
+            let listing = Arc::clone(&listing);
+            async move { listings::list(client, &listing).await }.boxed()
+        })
+        .await
+    }
+
+    async fn browse(&self, browsing: &Browsing) -> Result<Vec<Entry>> {
+        let browsing = Arc::new(browsing.clone());
+        self.run(move |client, _| {
+            let browsing = Arc::clone(&browsing);
+            async move { listings::browse(client, &browsing).await }.boxed()
+        })
+        .await
+    }
+
+    async fn list_versions(
+        &self,
+        tenant: TenantId,
+        path: &Path,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<PastFile>> {
+        let path = path.clone();
+        self.run(move |client, _| {
+            let path = path.clone();
+            async move { listings::versions(client, tenant, &path, before, limit).await }.boxed()
+        })
+        .await
+    }
+
+    async fn copy_file(&self, copy: &Copy) -> Result<Option<File>> {
+        let copy = Arc::new(copy.clone());
+        until_free(|| {
+            let copy = Arc::clone(&copy);
+            self.transact_once(move |transaction, now| {
+                let copy = Arc::clone(&copy);
+                async move { copies::copy(transaction, &copy, now).await }.boxed()
+            })
+        })
+        .await
+    }
+
+    async fn copy_files(&self, below: &CopyBelow) -> Result<Copied> {
+        let below = Arc::new(below.clone());
+        until_free(|| {
+            let below = Arc::clone(&below);
+            self.transact_once(move |transaction, now| {
+                let below = Arc::clone(&below);
+                async move { copies::copy_below(transaction, &below, now).await }.boxed()
+            })
+        })
+        .await
+    }
+
+    async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool> {
+        until_free(|| {
+            let path = path.clone();
+            self.transact_once(move |transaction, now| {
+                let path = path.clone();
+                async move { delete(transaction, tenant, &path, expected, now).await }.boxed()
+            })
+        })
+        .await
+    }
+
+    async fn delete_files(&self, tenant: TenantId, dir: &Path, most: usize) -> Result<usize> {
+        let dir = dir.clone();
+        self.transact_once(move |transaction, now| {
+            let dir = dir.clone();
+            async move { copies::delete_below(transaction, tenant, &dir, most, now).await }.boxed()
+        })
+        .await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.run(|_, now| async move { Ok(now) }.boxed()).await
+    }
+}
+
+/// The rope of the tenant that has this content, held until the end of the transaction.
+pub(super) async fn find_rope(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    tenant: TenantId,
+    hash: &Hash,
+) -> Outcome<Option<RopeId>> {
+    let sql = sql!("SELECT rope FROM ropes WHERE tenant = $1 AND hash = $2 FOR SHARE");
+    let values: [&(dyn ToSql + Sync); 2] = [&&tenant.as_bytes()[..], &&hash.as_bytes()[..]];
+    one(transaction, &sql, &values, |row| blob(row, "rope")).await
+}
+
+/// A rope that an upload builds is named by it.
+pub(super) fn rope_of(upload: UploadId) -> RopeId {
+    RopeId::new(*upload.as_bytes())
+}

@@ -1,0 +1,106 @@
+//! What CockroachDB 21.1 lacks, so that no statement relies on it. A table of words, not a parser: what it finds is a
+//! reason to look.
+
+/// Words as they stand in a statement whose white space is single, in capitals, and why they can't stay.
+const LACKING: &[(&str, &str)] = &[
+    (" COLLATE ", "an error there: text has the order of bytes"),
+    (" SKIP LOCKED", "22.2 and later"),
+    (" NOWAIT", "not tried there"),
+    ("PG_ADVISORY_", "absent"),
+    ("PG_TRY_ADVISORY_", "answers true and locks nothing"),
+    (" LISTEN ", "no notifications"),
+    (" NOTIFY ", "no notifications"),
+    ("PG_NOTIFY(", "no notifications"),
+    (" AS IDENTITY", "identity columns are absent"),
+    ("STARTS_WITH(", "absent"),
+    (" XMAX", "absent"),
+    ("DIGEST(", "pgcrypto is absent"),
+    ("SHA256(", "another type there"),
+    ("PG_SIZE_PRETTY(", "absent"),
+    ("SELECT * ", "after a schema change an old plan answers 0A000"),
+    ("RETURNING *", "after a schema change an old plan answers 0A000"),
+    ("CREATE FUNCTION", "absent"),
+    ("CREATE OR REPLACE FUNCTION", "absent"),
+    ("CREATE TRIGGER", "absent"),
+    ("CREATE CONSTRAINT TRIGGER", "absent"),
+    ("DO $$", "absent"),
+    (" ON CONFLICT DO ", "name the columns of the constraint"),
+    (" MERGE INTO ", "absent"),
+    (" TABLESAMPLE ", "absent"),
+    (" DEFERRABLE", "absent"),
+    (" SET STORAGE ", "absent"),
+];
+
+/// Which constructs of a statement CockroachDB lacks, and why.
+#[must_use]
+pub fn lacking(statement: &str) -> Vec<&'static str> {
+    let text = normalised(statement);
+    let mut found: Vec<&str> =
+        LACKING.iter().filter(|(words, _)| text.contains(words)).map(|(_, why)| *why).collect();
+    if writes_a_table_twice(&text) {
+        found.push("each table may be written at most once in a statement");
+    }
+    found
+}
+
+/// In capitals, without comments and literals, with single spaces and one at each end.
+fn normalised(statement: &str) -> String {
+    let lines = statement.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let mut text = String::new();
+    for (index, part) in lines.collect::<Vec<_>>().join(" ").split('\'').enumerate() {
+        // What is between two quotes is data.
+        text.push_str(if index % 2 == 0 { part } else { "''" });
+    }
+    let text = text.to_uppercase();
+    format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn writes_a_table_twice(text: &str) -> bool {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c == '(').filter(|w| !w.is_empty()).collect();
+    let mut written: Vec<&str> = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |at| words[at]);
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        let table = match *word {
+            "INTO" if before == "INSERT" => next,
+            "FROM" if before == "DELETE" => next,
+            // Not that of ON CONFLICT … DO UPDATE or of FOR UPDATE.
+            "UPDATE" if !["DO", "FOR", "KEY"].contains(&before) => next,
+            _ => continue,
+        };
+        if written.contains(&table) {
+            return true;
+        }
+        written.push(table);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_fires() {
+        for (words, why) in LACKING {
+            let statement = format!("SELECT 1 {} x", words.to_lowercase());
+            assert!(lacking(&statement).contains(why), "{words}");
+        }
+        let twice = "WITH a AS (INSERT INTO files (x) VALUES (1) RETURNING x) UPDATE files SET x = 2";
+        assert_eq!(lacking(twice).len(), 1);
+    }
+
+    #[test]
+    fn what_is_data_or_a_comment_is_no_construct() {
+        for fine in [
+            "SELECT ' COLLATE ' FROM files -- SKIP LOCKED",
+            "INSERT INTO files (x) VALUES (1) ON CONFLICT (x) DO UPDATE SET x = 2",
+            "SELECT x FROM files WHERE y = 1 FOR UPDATE",
+            "WITH a AS (DELETE FROM files RETURNING x) INSERT INTO versions (x) SELECT x FROM a",
+            "SELECT count(*) FROM files",
+        ] {
+            assert_eq!(lacking(fine), Vec::<&str>::new(), "{fine}");
+        }
+    }
+}

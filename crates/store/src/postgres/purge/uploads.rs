@@ -1,0 +1,48 @@
+//! Uploads that are over.
+
+use cacheroach_model::{TenantId, Timestamp, UploadId};
+use deadpool_postgres::Transaction;
+
+use super::super::row::{all, blob, change, limit};
+use super::super::run::Outcome;
+use super::super::statement::sql;
+use super::super::uploads::end_upload;
+use super::{ago, rows};
+use crate::purge::FINISHED_REST;
+
+pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch: usize) -> Outcome<usize> {
+    let sql = sql!(
+        "DELETE FROM uploads WHERE upload IN
+             (SELECT upload FROM uploads WHERE outcome IS NOT NULL AND deadline <= $1
+              ORDER BY deadline LIMIT $2)"
+    );
+    let finished = change(transaction, &sql, &[&ago(now, FINISHED_REST), &limit(batch)]).await?;
+    // One that is just being carried on is waited for, and then its deadline may be another.
+    let sql = sql!(
+        "SELECT upload, tenant FROM uploads WHERE outcome IS NULL AND deadline <= $1
+         ORDER BY deadline LIMIT $2 FOR UPDATE"
+    );
+    let mut gone = rows(finished);
+    let values = &[&now.micros() as _, &limit(batch.saturating_sub(gone)) as _];
+    let overdue: Vec<(UploadId, TenantId)> =
+        all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, blob(row, "tenant")?))).await?;
+    gone += end_all(transaction, overdue, batch.saturating_sub(gone)).await?;
+    Ok(gone)
+}
+
+/// Removes uploads whose rows are locked, as far as so many rows go.
+pub(super) async fn end_all(
+    transaction: &Transaction<'_>,
+    uploads: Vec<(UploadId, TenantId)>,
+    most: usize,
+) -> Outcome<usize> {
+    let mut gone = 0;
+    for (upload, tenant) in uploads {
+        if gone >= most {
+            break;
+        }
+        let ended = end_upload(transaction, tenant, upload, limit(most - gone)).await?;
+        gone += usize::try_from(ended).unwrap_or(0);
+    }
+    Ok(gone)
+}
