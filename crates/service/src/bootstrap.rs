@@ -69,9 +69,14 @@ impl Service {
             email: None,
             email_domain: None,
         };
-        match self.store.metadata.find_principal(principal.id).await? {
-            Some(found) => Ok(found),
-            None => Ok(self.store.metadata.ensure_principal(&principal).await?),
+        let metadata = &self.store.metadata;
+        if let Some(found) = metadata.find_principal(principal.id).await? {
+            return Ok(found);
+        }
+        match metadata.ensure_principal(&principal).await {
+            // Another server was faster.
+            Err(StoreError::Skew) => Ok(metadata.find_principal(principal.id).await?.ok_or(StoreError::Skew)?),
+            made => Ok(made?),
         }
     }
 
