@@ -75,7 +75,9 @@ impl Service {
         }
         match metadata.ensure_principal(&principal).await {
             // Another server was faster.
-            Err(StoreError::Skew) => Ok(metadata.find_principal(principal.id).await?.ok_or(StoreError::Skew)?),
+            Err(StoreError::Skew) => {
+                Ok(metadata.find_principal(principal.id).await?.ok_or(StoreError::Skew)?)
+            }
             made => Ok(made?),
         }
     }

@@ -135,7 +135,7 @@ async fn first(connect: &Connect) -> Result<Client> {
     loop {
         match connect.connect().await {
             Err(Error::Busy(_)) if Instant::now() < end => {
-                tokio::time::sleep(Duration::from_millis(200)).await
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
             answer => return answer,
         }

@@ -108,6 +108,9 @@ async fn lease(
     Ok(leases.ok_or_else(|| Error::Damaged("a chunk without a row".into()))?)
 }
 
+/// As a column takes them.
+type Bytes = Option<Vec<u8>>;
+
 /// A chunk whose bytes came.
 struct Written<'a> {
     chunk: &'a Hash,
@@ -167,7 +170,7 @@ async fn make_live(
         Kept::At(place) => (Some(place.0.clone()), None),
         Kept::Here(data) => (None, Some(data.to_vec())),
     };
-    let (places, data): (Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) = batch.iter().map(kept).unzip();
+    let (places, data): (Vec<Bytes>, Vec<Bytes>) = batch.iter().map(kept).unzip();
     let sql = sql!(
         "UPDATE chunks SET state = 1, place = n.place, data = n.data
          FROM unnest($2::BYTEA[], $3::INT8[], $4::BYTEA[], $5::BYTEA[]) AS n (chunk, generation, place, data)
