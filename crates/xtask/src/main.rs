@@ -117,7 +117,14 @@ impl Tests {
 fn test(tests: Tests) -> Result {
     if tests != Tests::Quick {
         for (program, package) in TEST_PROGRAMS {
-            ensure_installed(program, package)?;
+            match ensure_installed(program, package) {
+                Err(failure) if tests == Tests::All || std::env::var_os("CI").is_some() => {
+                    return Err(failure);
+                }
+                // What needs it shows as ignored.
+                Err(failure) => eprintln!("xtask: {failure}"),
+                Ok(()) => {}
+            }
         }
     }
     let minio = minio::ensure(tests)?;

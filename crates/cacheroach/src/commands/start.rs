@@ -216,6 +216,10 @@ impl Start {
         }
         let trusted_proxies = Networks::parse(&self.listen.trust_proxy)
             .map_err(|problem| Error::because("--trustProxy", problem))?;
+        if self.store.signing_key.is_empty() && self.store.place.is_shared()? {
+            let problem = "servers that share a store need one key: give each the same --signingKey @FILE";
+            return Err(Error::new(problem));
+        }
         let dir = &self.store.place.data_dir;
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.

@@ -6,7 +6,7 @@
 //!
 //! There are no foreign keys, for a tenant is deleted in pieces. What must not appear without its tenant takes a lock on
 //! the tenant's row, `FOR KEY SHARE`, in the statement that inserts or in one before it in the same transaction
-//! ([`tenants::must_exist`]): changes of the tenant go on beside it, its deletion waits for it or it for the deletion.
+//! (`tenants::must_exist`): changes of the tenant go on beside it, its deletion waits for it or it for the deletion.
 
 mod changes;
 mod chunk_data;

@@ -36,6 +36,7 @@ fn settings(flag: &str, url: &str, chunks: Option<&String>) -> Result<Settings, 
     let chunks = match (&metadata, chunks) {
         (_, Some(text)) => tier(&format!("--{flag}Chunks"), text)?,
         (Location::Sqlite(dir), None) => Tier::Disk(dir.join("chunks")),
+        (Location::Postgres(_), None) => Tier::Db,
     };
     Ok(Settings { cache: CacheSettings::NONE, ..Settings::new(metadata, chunks) })
 }

@@ -57,6 +57,11 @@ impl Place {
         open_to_read(&self.settings()?).await
     }
 
+    /// Whether other servers may use the same store.
+    pub(crate) fn is_shared(&self) -> Result<bool, Error> {
+        Ok(matches!(self.settings()?.metadata, Location::Postgres(_)))
+    }
+
     fn settings(&self) -> Result<Settings, Error> {
         let metadata = match &self.connect {
             None => Location::Sqlite(self.data_dir.clone()),
@@ -86,8 +91,9 @@ impl Place {
 
 /// Opens a store; makes or migrates what is missing.
 pub(super) async fn open(settings: &Settings) -> Result<Store, Error> {
-    let Location::Sqlite(dir) = &settings.metadata;
-    make_private_dir(dir)?;
+    if let Location::Sqlite(dir) = &settings.metadata {
+        make_private_dir(dir)?;
+    }
     cacheroach_store::open(settings, Arc::new(SystemClock))
         .await
         .map_err(|e| Error::because("cannot open the store", e))
