@@ -445,10 +445,19 @@ mod tenants {
         let acme = tenant(&home, "acme & <co>");
         let rows = table(&home.ok(&["tenant", "ls"]), &TENANTS);
         assert_eq!(rows.len(), 2);
-        assert!(rows.contains(&vec![SCRATCHPAD.into(), "1".into(), "Default Scratchpad".into()]), "{rows:?}");
-        assert!(rows.contains(&vec![acme.clone(), "1".into(), "acme & <co>".into()]), "{rows:?}");
+        assert!(
+            rows.contains(&vec![SCRATCHPAD.into(), "1".into(), "Default Scratchpad".into(), "local".into()]),
+            "{rows:?}"
+        );
+        assert!(
+            rows.contains(&vec![acme.clone(), "1".into(), "acme & <co>".into(), "local".into()]),
+            "{rows:?}"
+        );
         let json: Vec<Value> = serde_json::from_str(&home.ok(&["tenant", "ls", "--output", "json"])).unwrap();
-        assert!(json.contains(&json!({ "id": acme, "version": 1, "name": "acme & <co>" })), "{json:?}");
+        assert!(
+            json.contains(&json!({ "id": acme, "version": 1, "name": "acme & <co>", "region": "local" })),
+            "{json:?}"
+        );
 
         home.write("x.txt", "x");
         assert_eq!(home.ok(&["tenant", "default", &acme]), "");

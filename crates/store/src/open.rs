@@ -17,7 +17,6 @@ use crate::chunks::disk_cache::DiskCache;
 use crate::chunks::memory::Memory;
 use crate::chunks::object::{Object, ObjectSettings};
 use crate::chunks::verified::Verified;
-use crate::postgres::inspect::not_yet;
 use crate::postgres::{Connect, Postgres};
 use crate::sqlite::Sqlite;
 use crate::{Error, Metadata, Result, Store, Tier};
@@ -156,7 +155,12 @@ pub async fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<
             let engine = Arc::new(Sqlite::open_to_read(dir, settings.region.clone(), clock)?);
             (Arc::clone(&engine) as _, engine)
         }
-        Location::Postgres(_) => return Err(not_yet()),
+        // What others write meanwhile is the database's to keep apart.
+        Location::Postgres(connect) => {
+            let clock = (!settings.database_time).then_some(clock);
+            let engine = Arc::new(Postgres::open(connect, settings.region.clone(), clock).await?);
+            (Arc::clone(&engine) as _, engine)
+        }
     };
     if let Tier::Disk(dir) = &settings.chunks
         && !dir.is_dir()

@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::chunks::new_generation;
+use super::healing::{THERE, heal_inline};
 use super::row::{FILE, all, blob, count, file, get, length, limit, metadata_text, one, signed};
 use super::run::Outcome;
 use super::statement::sql;
@@ -39,6 +40,8 @@ struct Put {
     generation: i64,
     /// Whether this was tried before, and nobody knows what became of it.
     tried: AtomicBool,
+    /// Whether it may have found a rope of that content which can't be read.
+    damaged: AtomicBool,
 }
 
 /// What there is of a path, seen at one moment.
@@ -62,6 +65,7 @@ impl Put {
             call: call.try_into().expect("half of 32 bytes"),
             generation: new_generation()?,
             tried: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
         })
     }
 
@@ -75,6 +79,7 @@ impl Put {
             if attempt > 0 || is_repeated {
                 let seen = self.look(client).await?;
                 if let Some(made) = seen.made {
+                    self.damaged.store(true, Ordering::SeqCst);
                     return Ok(Version(made));
                 }
                 if !seen.stands {
@@ -149,7 +154,7 @@ impl Put {
              whole AS (
                  INSERT INTO ropes (tenant, rope, hash, size) SELECT $1, $11, $3, $4 FROM head WHERE rope = $11
                  RETURNING rope)
-             SELECT version FROM head"
+             SELECT version, known.rope IS NOT NULL AND ({THERE} known.rope) < $4 AS damaged FROM head LEFT JOIN known ON true"
         );
         let new = &self.new;
         let values: [&(dyn ToSql + Sync); 13] = [
@@ -167,7 +172,13 @@ impl Put {
             &self.generation,
             &&self.content[..],
         ];
-        one(client, &sql, &values, |row| Ok(Version(get(row, "version")?))).await
+        let made = |row: &Row| {
+            let damaged = get::<Option<bool>>(row, "damaged")?.unwrap_or_default();
+            Ok((Version(get(row, "version")?), damaged))
+        };
+        let made = one(client, &sql, &values, made).await?;
+        self.damaged.fetch_or(made.is_some_and(|(_, damaged)| damaged), Ordering::SeqCst);
+        Ok(made.map(|(version, _)| version))
     }
 }
 
@@ -248,11 +259,21 @@ impl Files for Postgres {
     async fn put_file(&self, new: &NewFile, content: Bytes) -> Result<Version> {
         debug_assert!(content.len() <= INLINE_SIZE, "larger contents go through an upload");
         let put = Arc::new(Put::new(new, content)?);
-        self.run(move |client, now| {
-            let put = Arc::clone(&put);
-            async move { put.run(client, now).await }.boxed()
-        })
-        .await
+        let version = self
+            .run(|client, now| {
+                let put = Arc::clone(&put);
+                async move { put.run(client, now).await }.boxed()
+            })
+            .await?;
+        if put.damaged.load(Ordering::SeqCst) {
+            self.transact(|transaction, _| {
+                let put = Arc::clone(&put);
+                async move { heal_inline(transaction, put.new.tenant, &put.new.hash, &put.content).await }
+                    .boxed()
+            })
+            .await?;
+        }
+        Ok(version)
     }
 
     async fn find_file(

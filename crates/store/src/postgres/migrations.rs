@@ -69,6 +69,7 @@ const MIGRATIONS: &[(&str, &str)] = files![
     "0040_gone_tenants",
     "0041_outcomes",
     "0042_outcomes_by_time",
+    "0043_identity",
 ];
 
 /// How long a lease lasts that nobody renews.

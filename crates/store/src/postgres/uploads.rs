@@ -16,6 +16,7 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::chunks::{STATEMENT_ROWS, STATEMENT_SIZE, ensure_chunks};
 use super::files::{find_rope, rope_of};
+use super::healing::{is_whole, replace_pieces};
 use super::purge::{AGAIN, take_apart};
 use super::row::{all, blob, change, count, get, one, path, signed, time};
 use super::run::Outcome;
@@ -304,6 +305,10 @@ async fn whole(
 ) -> Outcome<cacheroach_model::RopeId> {
     let (tenant, rope) = (&file.tenant.as_bytes()[..], rope_of(id));
     if let Some(known) = find_rope(transaction, file.tenant, &file.hash).await? {
+        if !is_whole(transaction, file.tenant, known, size).await? {
+            replace_pieces(transaction, file.tenant, known, rope).await?;
+            return Ok(known);
+        }
         // Maybe cut at other places: its own pieces go, in batches, and with them chunks that only they need.
         loosen(transaction, tenant, id).await?;
         return Ok(known);
