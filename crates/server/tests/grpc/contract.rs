@@ -269,7 +269,9 @@ fn describe_field(
     field: &FieldDescriptorProto,
     maps: &BTreeMap<String, String>,
 ) -> String {
-    assert!(!field.proto3_optional(), "no field uses explicit presence");
+    // In a rule of retention, which the original has not, 0 says something else than nothing.
+    let has_presence = field.proto3_optional();
+    assert!(!has_presence || message.name() == "Retention", "no field of the original has explicit presence");
     let repeated = if field.label() == Label::Repeated { "repeated " } else { "" };
     let kind = match maps.get(&short(field.type_name())) {
         Some(map) => map.clone(),
