@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 /// What this release does not offer yet, so that there is nothing to attack: OpenID Connect.
 const LATER: std::ops::RangeInclusive<u32> = 77..=83;
 
-/// Faults whose tests need what is still being written: PostgreSQL and object stores, the purge, `store verify`.
-const FAULTS_LATER: &[u32] =
-    &[11, 12, 13, 14, 15, 16, 21, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 39];
+/// Faults whose tests are still to be written: the database away, slow, or not to be heard of, under servers at work.
+const FAULTS_LATER: &[u32] = &[14, 16, 37];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
