@@ -97,22 +97,38 @@ impl Postgres {
         }
     }
 
+    /// A connection for the next try, as soon as there is one.
+    async fn connection(&self, tries: &mut Tries) -> Result<Client> {
+        loop {
+            match self.client().await {
+                Ok(client) => return Ok(client),
+                Err(failure) => tries.next(failure).await?,
+            }
+        }
+    }
+
+    /// The answer of a try; nothing, when it is time for another one.
+    async fn settle<T>(&self, client: Client, tried: Outcome<T>, tries: &mut Tries) -> Result<Option<T>> {
+        match tried {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) => {
+                self.put_away(client, &failure);
+                tries.next(failure).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Does work that may be repeated whatever became of it before: reads, and single statements that find out by
     /// themselves that they were done already.
     pub(super) async fn run<T: Send>(&self, work: impl Work<T> + Send + Sync) -> Result<T> {
         let mut tries = Tries::new();
         loop {
-            let failure = match self.client().await {
-                Ok(client) => match heard(work(&client, self.now())).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => {
-                        self.put_away(client, &failure);
-                        failure
-                    }
-                },
-                Err(failure) => failure,
-            };
-            tries.next(failure).await?;
+            let client = self.connection(&mut tries).await?;
+            let tried = heard(work(&client, self.now())).await;
+            if let Some(answer) = self.settle(client, tried, &mut tries).await? {
+                return Ok(answer);
+            }
         }
     }
 
@@ -125,17 +141,11 @@ impl Postgres {
     ) -> Result<Option<T>> {
         let mut tries = Tries::new();
         loop {
-            let failure = match self.client().await {
-                Ok(client) => match heard(one(&client, sql, values, &read)).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => {
-                        self.put_away(client, &failure);
-                        failure
-                    }
-                },
-                Err(failure) => failure,
-            };
-            tries.next(failure).await?;
+            let client = self.connection(&mut tries).await?;
+            let tried = heard(one(&client, sql, values, &read)).await;
+            if let Some(answer) = self.settle(client, tried, &mut tries).await? {
+                return Ok(answer);
+            }
         }
     }
 
@@ -148,17 +158,11 @@ impl Postgres {
     ) -> Result<Vec<T>> {
         let mut tries = Tries::new();
         loop {
-            let failure = match self.client().await {
-                Ok(client) => match heard(all(&client, sql, values, &read)).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => {
-                        self.put_away(client, &failure);
-                        failure
-                    }
-                },
-                Err(failure) => failure,
-            };
-            tries.next(failure).await?;
+            let client = self.connection(&mut tries).await?;
+            let tried = heard(all(&client, sql, values, &read)).await;
+            if let Some(answer) = self.settle(client, tried, &mut tries).await? {
+                return Ok(answer);
+            }
         }
     }
 
@@ -166,17 +170,11 @@ impl Postgres {
     pub(super) async fn set(&self, sql: &str, values: Values<'_>) -> Result<()> {
         let mut tries = Tries::new();
         loop {
-            let failure = match self.client().await {
-                Ok(client) => match heard(change(&client, sql, values)).await {
-                    Ok(_) => return Ok(()),
-                    Err(failure) => {
-                        self.put_away(client, &failure);
-                        failure
-                    }
-                },
-                Err(failure) => failure,
-            };
-            tries.next(failure).await?;
+            let client = self.connection(&mut tries).await?;
+            let tried = heard(change(&client, sql, values)).await;
+            if self.settle(client, tried, &mut tries).await?.is_some() {
+                return Ok(());
+            }
         }
     }
 
