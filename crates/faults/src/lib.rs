@@ -2,6 +2,7 @@
 //!
 //! - [`Site`]: a store and the servers on it, which can be killed, stopped and started anew.
 //! - [`Proxy`]: between a server and PostgreSQL; it cuts, delays, swallows, and answers in the database's place.
+//! - [`Wire`] and [`upload`]: clients, over HTTP and over gRPC.
 //! - [`Journal`]: what was acknowledged, so that it can be looked for afterwards.
 //! - [`History`]: who did what when; whether one order explains all that was seen.
 
@@ -12,6 +13,7 @@ pub mod journal;
 pub mod proxy;
 pub mod random;
 pub mod site;
+pub mod upload;
 pub mod wire;
 
 pub use history::History;

@@ -31,25 +31,27 @@ pub fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option
 }
 
 /// Where a store is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Place {
     /// `--connect`; none: SQLite in the site's folder.
     pub connect: Option<String>,
     /// `--chunks`; none: packs in the site's folder.
     pub chunks: Option<String>,
+    /// `--connect` of each server, where they reach the database each in its own way.
+    pub ways: Vec<String>,
 }
 
 impl Place {
     /// The embedded store, in a folder of its own.
     #[must_use]
     pub fn sqlite() -> Self {
-        Place { connect: None, chunks: None }
+        Place::default()
     }
 
     /// A database, with chunks in packs that all servers share.
     #[must_use]
     pub fn database(url: &str) -> Self {
-        Place { connect: Some(url.into()), chunks: None }
+        Place { connect: Some(url.into()), ..Place::default() }
     }
 }
 
@@ -93,6 +95,8 @@ pub struct Site {
 
 struct Server {
     port: u16,
+    /// How it reaches the store, if not like everybody.
+    way: Option<String>,
     running: Option<Child>,
 }
 
@@ -101,6 +105,17 @@ impl Drop for Server {
         if let Some(mut child) = self.running.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Site {
+    /// A test that fails shows what its servers said last.
+    fn drop(&mut self) {
+        for at in (0..self.servers()).filter(|_| thread::panicking()) {
+            let said = fs::read_to_string(self.said(at, "stderr")).unwrap_or_default();
+            let lines: Vec<_> = said.lines().collect();
+            eprintln!("server {at} said: {}", lines[lines.len().saturating_sub(20)..].join("\n"));
         }
     }
 }
@@ -124,7 +139,10 @@ impl Site {
         let key = private("key", &STANDARD.encode(Random::new(Random::seed()).bytes(32)));
         let flags = ["--connect", &private("connect", &connect), "--chunks", &private("chunks", &chunks)];
         let flags = flags.into_iter().chain(["--signingKey", &key]).map(str::to_owned).collect();
-        let server = |_| Server { port: free_port(), running: None };
+        let server = |at: usize| {
+            let way = place.ways.get(at).map(|way| private(&format!("way-{at}"), way));
+            Server { port: free_port(), way, running: None }
+        };
         let servers = (0..servers).map(server).collect();
         Site { program: program.as_ref().to_owned(), dir, flags, servers, token: None }
     }
@@ -174,22 +192,45 @@ impl Site {
         }
     }
 
+    /// Starts all servers at once, and waits until they serve.
+    pub fn start_all(&mut self, launch: &Launch) {
+        (0..self.servers()).for_each(|at| self.spawn(at, launch));
+        for at in 0..self.servers() {
+            if let Err(status) = self.serves(at) {
+                panic!("server {at} ended with {status}: {}", self.stderr(at));
+            }
+        }
+    }
+
     /// Starts a server; it may end by itself before it serves.
     ///
     /// # Errors
     /// How it ended.
     pub fn try_start(&mut self, at: usize, launch: &Launch) -> Result<(), ExitStatus> {
+        self.spawn(at, launch);
+        self.serves(at)
+    }
+
+    fn spawn(&mut self, at: usize, launch: &Launch) {
         let data = self.dir.path().join(format!("server-{at}"));
         let port = self.servers[at].port;
         let said = |name: &str| File::create(self.said(at, name)).unwrap();
         let mut command = Command::new("sh");
         // The shell becomes the server, so that its process is the one that we know.
         command.args(["-c", &format!("{} exec \"$0\" \"$@\"", launch.before)]).arg(&self.program);
-        command.args(["start", "--dataDir"]).arg(&data).args(&self.flags);
+        let mut flags = self.flags.clone();
+        if let Some(way) = &self.servers[at].way {
+            flags[1].clone_from(way);
+        }
+        command.args(["start", "--dataDir"]).arg(&data).args(&flags);
         command.args(["--bindAddr", &format!("127.0.0.1:{port}")]).args(&launch.flags);
         command.env("HOME", self.dir.path()).env("FAILPOINTS", &launch.failpoints);
         command.stdin(Stdio::null()).stdout(said("stdout")).stderr(said("stderr"));
         self.servers[at].running = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until it does, or has ended.
+    fn serves(&mut self, at: usize) -> Result<(), ExitStatus> {
         until("a server that serves", MOMENT, || {
             let child = self.servers[at].running.as_mut().unwrap();
             if let Some(status) = child.try_wait().unwrap() {

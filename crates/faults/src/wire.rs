@@ -25,6 +25,8 @@ pub struct Answer {
     pub version: Option<i64>,
     /// The entity tag without its quotes.
     pub tag: Option<String>,
+    /// After how many seconds to ask again.
+    pub retry_after: Option<String>,
     /// All of it.
     pub body: Bytes,
 }
@@ -63,7 +65,8 @@ impl Wire {
         let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let version = header("x-cacheroach-version").and_then(|text| text.parse().ok());
         let tag = header("etag").map(|tag| tag.trim_matches('"').to_owned());
-        Ok(Answer { status, version, tag, body: response.bytes().await? })
+        let retry_after = header("retry-after");
+        Ok(Answer { status, version, tag, retry_after, body: response.bytes().await? })
     }
 
     /// A request without a body.

@@ -11,16 +11,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use cacheroach_api::upload::TransferState;
 use cacheroach_faults::history::{Act, Operation};
 use cacheroach_faults::journal::{Entry, Visible};
+use cacheroach_faults::proxy::{Act as Fault, Rule};
 use cacheroach_faults::wire::{Answer, sha256};
-use cacheroach_faults::{History, Journal, Launch, Place, Random, Site, Wire};
+use cacheroach_faults::{History, Journal, Launch, Place, Proxy, Random, Site, Wire, upload};
 use cacheroach_store::failpoint::Step;
+use cacheroach_testing::process::{self, Process};
 use rustix::process::Signal;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_faulty");
 const CHUNK: usize = 512 * 1024;
 const WRITERS: u64 = 6;
+const UPLOADERS: u64 = 2;
 const READERS: u64 = 3;
 const CHANGERS: u64 = 2;
 
@@ -28,16 +34,28 @@ const CHANGERS: u64 = 2;
 #[derive(Clone, Debug)]
 struct Options {
     length: Duration,
-    place: Place,
+    on: On,
+    /// `--chunks`, if not packs.
+    chunks: Option<String>,
     servers: usize,
     seed: u64,
+}
+
+/// Where metadata are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum On {
+    Sqlite,
+    /// A PostgreSQL of this test's own.
+    Postgres,
+    Url(String),
 }
 
 impl Options {
     fn parse(text: &str) -> Self {
         let mut options = Options {
             length: Duration::from_secs(6),
-            place: Place::sqlite(),
+            on: On::Sqlite,
+            chunks: None,
             servers: 1,
             seed: Random::seed(),
         };
@@ -48,30 +66,62 @@ impl Options {
                 "--minutes" => options.length = Duration::from_secs_f64(60.0 * value.parse::<f64>().unwrap()),
                 "--servers" => options.servers = value.parse().unwrap(),
                 "--seed" => options.seed = value.parse().unwrap(),
-                "--store" if value == "sqlite" => options.place = Place::sqlite(),
-                "--store" => options.place = Place::database(value),
+                "--chunks" => options.chunks = Some(value.into()),
+                "--store" if value == "sqlite" => options.on = On::Sqlite,
+                "--store" if value == "postgres" => options.on = On::Postgres,
+                "--store" => options.on = On::Url(value.into()),
                 other => panic!("no such option: {other}"),
             }
         }
-        let is_embedded = options.place.connect.is_none();
-        assert!(!is_embedded || options.servers == 1, "an embedded store has one server");
+        assert!(options.on != On::Sqlite || options.servers == 1, "an embedded store has one server");
         options
+    }
+}
+
+/// Where the store is, and what stands between it and the servers.
+struct Ground {
+    place: Place,
+    proxies: Vec<Proxy>,
+    _database: Option<Process>,
+}
+
+impl Ground {
+    fn new(options: &Options) -> Self {
+        let (url, database) = match &options.on {
+            On::Sqlite => (None, None),
+            On::Postgres => {
+                // As it runs in earnest: what is answered is on the disk.
+                let started = process::Options { durable: true, ..process::Options::default() };
+                let process = Process::start(&started).unwrap();
+                (Some(process.url("postgres")), Some(process))
+            }
+            On::Url(url) => (Some(url.clone()), None),
+        };
+        let through = |url: &String| (0..options.servers).map(|_| Proxy::before(url)).unzip();
+        let (proxies, ways) = url.as_ref().map(through).unwrap_or_default();
+        let place = Place { connect: url, chunks: options.chunks.clone(), ways };
+        Ground { place, proxies, _database: database }
     }
 }
 
 #[derive(Default)]
 struct Counts {
     written: AtomicU64,
+    uploaded: AtomicU64,
     read: AtomicU64,
     changed: AtomicU64,
     unanswered: AtomicU64,
     killed: AtomicU64,
     stopped: AtomicU64,
+    /// Times that the way to the database was broken.
+    cut: AtomicU64,
 }
 
 /// What all that work shares.
 struct Work {
     urls: Vec<String>,
+    channels: Vec<Channel>,
+    token: String,
     wire: Wire,
     history: History,
     journal: Journal,
@@ -90,6 +140,10 @@ struct Content {
 impl Work {
     fn is_over(&self) -> bool {
         Instant::now() >= self.end
+    }
+
+    fn channel(&self, random: &mut Random) -> Channel {
+        self.channels[usize::try_from(random.below(self.channels.len() as u64)).unwrap()].clone()
     }
 
     fn url(&self, random: &mut Random, path: &str) -> String {
@@ -188,6 +242,57 @@ async fn write(work: Arc<Work>, who: u64, mut random: Random) {
     }
 }
 
+/// What may be asked again: of a server that died, or of one that can't just now.
+fn may_pass(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Aborted)
+}
+
+/// Uploads over gRPC, in which each call may be sent more than once, and to another server than the one before. Tells
+/// whether it was acknowledged.
+async fn upload_once(work: &Work, random: &mut Random, path: &str, bytes: &[u8]) -> bool {
+    let (mut state, mut tries) = (None, 0);
+    loop {
+        let (channel, token) = (work.channel(random), &work.token);
+        let answer = match &state {
+            None => upload::begin(channel, token, path).await.map(Some),
+            Some(TransferState { offset, .. }) if usize::try_from(*offset).unwrap() < bytes.len() => {
+                let rest = &bytes[usize::try_from(*offset).unwrap()..];
+                let part = &rest[..rest.len().min(CHUNK + CHUNK / 2)];
+                upload::transfer(channel, token, state.clone().unwrap(), part).await.map(Some)
+            }
+            Some(all) => upload::commit(channel, token, all.clone()).await.map(|()| None),
+        };
+        match answer {
+            Ok(None) => return true,
+            Ok(next) => state = next,
+            Err(status) if may_pass(&status) && tries < 40 => tries += 1,
+            // It outlived its lease, or was finished and forgotten.
+            Err(status) if may_pass(&status) || is_gone(&status) => return false,
+            Err(status) => panic!("{status:?}"),
+        }
+        pause(random).await;
+    }
+}
+
+fn is_gone(status: &Status) -> bool {
+    matches!(status.code(), Code::FailedPrecondition | Code::NotFound)
+}
+
+async fn upload(work: Arc<Work>, who: u64, mut random: Random) {
+    while !work.is_over() {
+        let (path, content) = (ordered(&mut random), work.content(&mut random));
+        let Content { bytes, hash } = content;
+        let begun = work.history.now();
+        work.journal.note(&Entry::Writing { path: path.clone(), content: hash.clone() });
+        let is_done = upload_once(&work, &mut random, &path, &bytes).await;
+        let act = Act::Write(work.number(&hash), None);
+        work.done(&path, &format!("uploader {who}"), act, begun, is_done);
+        if is_done {
+            work.counts.uploaded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 async fn read(work: Arc<Work>, who: u64, mut random: Random) {
     while !work.is_over() {
         let in_order = random.below(3) > 0;
@@ -241,6 +346,35 @@ async fn change(work: Arc<Work>, who: u64, mut random: Random) {
         }
         work.counts.changed.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Breaks the way to the database, for some server or another.
+async fn break_ways(work: Arc<Work>, proxies: Arc<Vec<Proxy>>, mut random: Random) {
+    while !work.is_over() {
+        tokio::time::sleep(Duration::from_millis(random.below(1000))).await;
+        let proxy = &proxies[usize::try_from(random.below(proxies.len() as u64)).unwrap()];
+        let some = |act| Rule { times: 5, percent: 50, ..Rule::once("", act) };
+        match random.below(8) {
+            0 => proxy.cut_all(),
+            1 => proxy.add(Rule { times: 3, ..Rule::once("COMMIT", Fault::CutAfter) }),
+            2 => proxy.add(Rule { times: 3, ..Rule::once("COMMIT", Fault::DoAndFail("40003")) }),
+            3 => proxy.add(some(Fault::CutAfter)),
+            4 => proxy.add(some(Fault::CutIn)),
+            5 => proxy.add(Rule { times: 50, percent: 20, ..Rule::once("", Fault::Fail("40001")) }),
+            6 => proxy.swallow_notifications(random.below(2) == 0),
+            _ => {
+                proxy.black_hole(true);
+                tokio::time::sleep(Duration::from_millis(random.below(2000))).await;
+                proxy.black_hole(false);
+            }
+        }
+        work.counts.cut.fetch_add(1, Ordering::Relaxed);
+        // What was noted is nobody's to read, and would only grow.
+        if random.below(10) == 0 {
+            proxy.clear();
+        }
+    }
+    proxies.iter().for_each(Proxy::clear);
 }
 
 /// Kills servers, and starts them again.
@@ -304,6 +438,12 @@ fn purge_flags(site: &Site) -> Vec<String> {
     known.flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()]).collect()
 }
 
+/// A channel belongs to the runtime that it was made in.
+fn channel(runtime: &tokio::runtime::Runtime, url: &str) -> Channel {
+    let _within = runtime.enter();
+    upload::channel(url)
+}
+
 /// All files, each read whole.
 async fn visible(work: &Work) -> BTreeMap<String, Visible> {
     let mut found = BTreeMap::new();
@@ -343,15 +483,21 @@ fn look_after(site: &Site) {
 #[test]
 fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
     let options = Options::parse(&std::env::var("CACHEROACH_TORTURE").unwrap_or_default());
-    let mut site = Site::new(PROGRAM, &options.place, options.servers);
+    let ground = Ground::new(&options);
+    let proxies = Arc::new(ground.proxies);
+    let mut site = Site::new(PROGRAM, &ground.place, options.servers);
     let flags = purge_flags(&site);
     println!("purge: {flags:?}");
     for at in 0..options.servers {
         site.start(at, &Launch { flags: flags.clone(), ..Launch::default() });
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let token = site.token();
     let work = Arc::new(Work {
         urls: (0..options.servers).map(|at| site.url(at)).collect(),
-        wire: Wire::new(&site.token()),
+        channels: (0..options.servers).map(|at| channel(&runtime, &site.url(at))).collect(),
+        wire: Wire::new(&token),
+        token,
         history: History::default(),
         journal: Journal::create(&site.dir().join("journal")),
         contents: Mutex::default(),
@@ -359,7 +505,6 @@ fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
         end: Instant::now() + options.length,
     });
     let mut random = Random::new(options.seed);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut at_work = Vec::new();
     let mut seed = || Random::new(random.number());
     for who in 0..WRITERS {
@@ -370,6 +515,12 @@ fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
     }
     for who in 0..CHANGERS {
         at_work.push(runtime.spawn(change(Arc::clone(&work), who, seed())));
+    }
+    for who in 0..UPLOADERS {
+        at_work.push(runtime.spawn(upload(Arc::clone(&work), who, seed())));
+    }
+    if !proxies.is_empty() {
+        at_work.push(runtime.spawn(break_ways(Arc::clone(&work), Arc::clone(&proxies), seed())));
     }
     break_things(&work, &mut site, seed(), &flags);
     for one in at_work {
@@ -384,15 +535,18 @@ fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
     }
     let visible = runtime.block_on(visible(&work));
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    let Counts { written, read, changed, unanswered, killed, stopped } = &work.counts;
+    let Counts { written, uploaded, read, changed, unanswered, killed, stopped, cut } = &work.counts;
     println!(
-        "{} written, {} read, {} changed, {} not answered; {} kills, {} pauses; {} operations in order; {:.0} s; seed {}",
+        "{} written, {} uploaded, {} read, {} changed, {} not answered; {} kills, {} pauses, {} times the way to the database \
+         was broken; {} operations in order; {:.0} s; seed {}",
         count(written),
+        count(uploaded),
         count(read),
         count(changed),
         count(unanswered),
         count(killed),
         count(stopped),
+        count(cut),
         work.history.len(),
         options.length.as_secs_f64(),
         options.seed
@@ -408,7 +562,8 @@ fn p1_p2_p4_p6_what_was_acknowledged_survives_all_kills() {
 
 #[test]
 fn options_are_understood() {
-    let options = Options::parse("--minutes 0.5 --store postgres://x --servers 2 --seed 7");
+    let options = Options::parse("--minutes 0.5 --store postgres://x --chunks db --servers 2 --seed 7");
     assert_eq!((options.length, options.servers, options.seed), (Duration::from_secs(30), 2, 7));
-    assert_eq!(options.place.connect.as_deref(), Some("postgres://x"));
+    assert_eq!((options.on, options.chunks.as_deref()), (On::Url("postgres://x".into()), Some("db")));
+    assert_eq!(Options::parse("--store postgres").on, On::Postgres);
 }

@@ -52,10 +52,7 @@ impl Service {
         let public = Scope::Principal(PrincipalId::UNAUTHENTICATED);
         self.ensure_session(PUBLIC_SESSION, "Default public access", caps, public, 100 * YEAR).await?;
         hit(Step::StartAfterSessions);
-        match self.store.metadata.ensure_principal(&nobody).await {
-            Ok(_) | Err(StoreError::Skew) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        is_there(self.store.metadata.ensure_principal(&nobody).await)
     }
 
     /// Who holds it all. Its second version says that the rest is there too.
@@ -91,10 +88,7 @@ impl Service {
             version: 0,
             ..Default::default()
         };
-        match metadata.ensure_tenant(&tenant).await {
-            Ok(_) | Err(StoreError::Skew) => {}
-            Err(error) => return Err(error.into()),
-        }
+        is_there(metadata.ensure_tenant(&tenant).await)?;
         metadata.ensure_vhost(&Vhost::new(Host::any(), tenant.id)).await?;
         let path = Path::parse_file("/index.html").expect("a clean path");
         if metadata.find_file(tenant.id, &path, None).await?.is_none() {
@@ -108,7 +102,7 @@ impl Service {
                 metadata: metadata_pairs,
                 expected: Expected::Nothing,
             };
-            metadata.put_file(&page, content).await?;
+            is_there(metadata.put_file(&page, content).await)?;
         }
         Ok(())
     }
@@ -134,10 +128,15 @@ impl Service {
             name: name.into(),
             note: note.into(),
         };
-        match self.store.metadata.add_session(&session, Origin::default()).await {
-            Ok(()) | Err(StoreError::Taken(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        is_there(self.store.metadata.add_session(&session, Origin::default()).await)
+    }
+}
+
+/// Several servers may begin at once: what another one made first is as good.
+fn is_there<T>(made: Result<T, StoreError>) -> Result<()> {
+    match made {
+        Ok(_) | Err(StoreError::Skew | StoreError::Taken(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

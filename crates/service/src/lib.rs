@@ -12,6 +12,7 @@ mod error;
 mod fetch;
 mod files;
 mod hashing;
+mod health;
 mod hint;
 mod jobs;
 mod links;

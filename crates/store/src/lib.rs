@@ -6,6 +6,7 @@ pub mod chunks;
 mod error;
 pub mod failpoint;
 pub mod files;
+pub mod health;
 pub mod inspect;
 pub mod links;
 mod open;
@@ -29,6 +30,7 @@ use changes::Changes;
 use chunks::Chunks;
 pub use error::{Error, Result};
 use files::Files;
+use health::Health;
 use inspect::Inspect;
 use links::Links;
 pub use open::{CacheSettings, Location, Settings, open, open_to_read};
@@ -46,6 +48,7 @@ use vhosts::Vhosts;
 pub trait Metadata:
     Changes
     + Files
+    + Health
     + Inspect
     + Links
     + Passwords
@@ -64,6 +67,7 @@ pub trait Metadata:
 impl<T> Metadata for T where
     T: Changes
         + Files
+        + Health
         + Inspect
         + Links
         + Passwords

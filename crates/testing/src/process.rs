@@ -15,12 +15,20 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const OLDEST: u32 = 15;
 
 /// Runs the server until its own input ends, which it does when the process that has the other end is gone, then stops
-/// it and removes its folder. Nobody has to be asked to clean up, and killing the test leaves nothing either.
+/// it and removes its folder. Nobody has to be asked to clean up, and killing the test leaves nothing either. Told `down`
+/// it stops the server as its administrator does, told `crash` as if it had died, and told `up` it starts it again.
 const SUPERVISE: &str = r#"
 dir=$1; shift
 trap '' INT TERM HUP
 "$@" </dev/null &
-read -r _
+while read -r word; do
+    case $word in
+        down) kill -INT $!; wait $! ;;
+        crash) kill -QUIT $!; wait $! ;;
+        up) "$@" </dev/null & ;;
+        *) break ;;
+    esac
+done
 kill -QUIT $!
 wait
 rm -rf "$dir"
@@ -124,6 +132,50 @@ impl Process {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// Stops it as its administrator does: who is connected is told.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn down(&mut self) -> io::Result<()> {
+        self.tell("down")?;
+        self.wait_until_gone()
+    }
+
+    /// Ends it without a word to anybody, and starts it again: it has to recover first.
+    ///
+    /// # Errors
+    /// It does not end, or does not come back.
+    pub fn crash(&mut self) -> io::Result<()> {
+        self.tell("crash")?;
+        self.wait_until_gone()?;
+        self.up()
+    }
+
+    /// Starts it again, at the same port.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn up(&mut self) -> io::Result<()> {
+        self.tell("up")?;
+        self.wait_until_ready()
+    }
+
+    fn tell(&mut self, word: &str) -> io::Result<()> {
+        let input = self.supervisor.stdin.as_mut().expect("it is taken only when this is dropped");
+        writeln!(input, "{word}")
+    }
+
+    fn wait_until_gone(&self) -> io::Result<()> {
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            if !self.dir.join("data/postmaster.pid").exists() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(io::Error::other("the server does not stop"))
     }
 
     /// It says so in a file.

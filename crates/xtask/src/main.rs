@@ -19,9 +19,9 @@ Usage: cargo xtask COMMAND
   test --quick  only the tests inside the crates' sources
   test --all    every test there is: a missing server is a failure
   lint          formatting, clippy, documentation; warnings are errors
-  ci            lint, test, then two minutes of torture
+  ci            lint, test, then two minutes of torture on SQLite, and on PostgreSQL with two servers
   torture       kills servers at random while they work, and looks for what is lost
-                --minutes N (default 2), --store sqlite|URL, --servers N, --seed S
+                --minutes N (default 2), --store sqlite|postgres|URL, --chunks URL, --servers N, --seed S
   fuzz          searches for inputs that break a promise, guided by coverage; all targets together for 14 minutes
                 --minutes N, --target NAME (one of crates/fuzz/corpus), --runs N (of each target, in place of minutes),
                 --keep (the smallest finds that reach further go into the kept corpus)
@@ -86,7 +86,17 @@ fn run(arguments: &[&str]) -> Result {
             // As commands of their own, so that what CI runs is word for word what people run.
             step(cargo().args(["xtask", "lint"]))?;
             step(cargo().args(["xtask", "test"]))?;
-            step(cargo().args(["xtask", "torture", "--minutes", "2"]))
+            step(cargo().args(["xtask", "torture", "--minutes", "2"]))?;
+            step(cargo().args([
+                "xtask",
+                "torture",
+                "--minutes",
+                "2",
+                "--store",
+                "postgres",
+                "--servers",
+                "2",
+            ]))
         }
         ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["torture", options @ ..] => torture(options),
@@ -143,7 +153,7 @@ fn test(tests: Tests) -> Result {
 
 /// One of the tests, so that nothing is compiled for it alone.
 fn torture(options: &[&str]) -> Result {
-    const KNOWN: &[&str] = &["--minutes", "--store", "--servers", "--seed"];
+    const KNOWN: &[&str] = &["--minutes", "--store", "--chunks", "--servers", "--seed"];
     let known = options.chunks(2).all(|pair| pair.len() == 2 && KNOWN.contains(&pair[0]));
     if !known || options.iter().any(|word| word.contains(char::is_whitespace)) {
         return Err(Failure::Usage(format!("unknown options of torture: {}", options.join(" "))));

@@ -94,11 +94,11 @@ impl Batch {
         self.frames.iter().flat_map(|frame| frame.bytes.clone()).collect()
     }
 
-    /// Whether it ends a transaction well.
-    pub(super) fn commits(&self) -> bool {
+    /// Whether it ends a transaction, well or not.
+    pub(super) fn ends_transaction(&self) -> bool {
         self.statements.iter().any(|sql| {
             let first = sql.trim_start().split([' ', ';', '\n']).next().unwrap_or_default();
-            first.eq_ignore_ascii_case("COMMIT") || first.eq_ignore_ascii_case("END")
+            ["COMMIT", "END", "ROLLBACK"].iter().any(|word| first.eq_ignore_ascii_case(word))
         })
     }
 }
@@ -181,7 +181,7 @@ mod tests {
         ];
         assert_eq!(said, expected);
         assert!(whole[0].frames[0].asks_for_encryption() && !whole[1].frames[0].asks_for_encryption());
-        assert!(whole[5].commits() && !whole[2].commits());
+        assert!(whole[5].ends_transaction() && !whole[2].ends_transaction());
         assert_eq!(whole.iter().flat_map(Batch::bytes).collect::<Vec<_>>(), CLIENT, "nothing is lost");
         for pieces in 1..40 {
             assert_eq!(batches(pieces), whole, "in pieces of {pieces}");

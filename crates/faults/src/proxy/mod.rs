@@ -13,7 +13,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use url::Url;
 
+use crate::Random;
 use frames::{Batch, Batches, Frame, Frames};
 
 /// What happens to a statement.
@@ -44,7 +46,7 @@ pub struct Rule {
     pub skip: usize,
     /// How many it happens to, then it is over.
     pub times: usize,
-    /// Of a hundred, so many; the others come through. By a count, not by chance.
+    /// Of a hundred about so many; the others come through. Which ones is the same in each run.
     pub percent: usize,
     /// What happens.
     pub act: Act,
@@ -81,8 +83,8 @@ impl Shared {
                 continue;
             }
             *met += 1;
-            // Spread evenly: of four, 50 % are the second and the fourth.
-            let is_due = (*met * rule.percent) / 100 > ((*met - 1) * rule.percent) / 100;
+            // Not every tenth: work that takes ten statements would never be done.
+            let is_due = Random::new(*met as u64).below(100) < rule.percent as u64;
             if *met > rule.skip && is_due {
                 rule.times -= 1;
                 self.hits += 1;
@@ -140,6 +142,19 @@ impl Proxy {
             }
         });
         Proxy { address, shared, weather, cut, runtime: Some(runtime) }
+    }
+
+    /// Before the database of a URL; and the URL that leads through it.
+    ///
+    /// # Panics
+    /// The URL names no host that can be found.
+    #[must_use]
+    pub fn before(url: &str) -> (Self, String) {
+        let mut url = Url::parse(url).unwrap();
+        let proxy = Proxy::to(url.socket_addrs(|| Some(5432)).unwrap()[0]);
+        url.set_ip_host(proxy.address.ip()).unwrap();
+        url.set_port(Some(proxy.address.port())).unwrap();
+        (proxy, url.into())
     }
 
     /// Where it listens.
@@ -380,8 +395,8 @@ impl Entrance {
 /// A statement that fails as wished. The database itself must fail: else it would go on with a transaction of which the
 /// client believes that it is over.
 fn failing(batch: &Batch, code: &str) -> Frame {
-    // A COMMIT that fails has ended its transaction.
-    let before = if batch.commits() { "ROLLBACK; " } else { "" };
+    // A COMMIT or ROLLBACK that fails has ended its transaction.
+    let before = if batch.ends_transaction() { "ROLLBACK; " } else { "" };
     Frame::query(&format!("{before}{}", raise(code)))
 }
 
@@ -409,17 +424,18 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_spread_evenly() {
+    fn a_share_is_about_that() {
         let mut shared = Shared::default();
         shared.rules.push((Rule { percent: 25, ..Rule::always("", Act::Fail("40001")) }, 0));
-        let acts: Vec<_> = (0..8).map(|_| shared.act(&batch("SELECT 1")).is_some()).collect();
-        assert_eq!(acts, [false, false, false, true, false, false, false, true]);
+        let hits = (0..1000).filter(|_| shared.act(&batch("SELECT 1")).is_some()).count();
+        assert!((200..300).contains(&hits), "{hits}");
     }
 
     #[test]
     fn a_commit_that_fails_ends_its_transaction() {
         let sql = |frame: Frame| String::from_utf8(frame.bytes[5..].to_vec()).unwrap();
         assert!(sql(failing(&batch("COMMIT"), "40001")).starts_with("ROLLBACK; DO $$"));
+        assert!(sql(failing(&batch("ROLLBACK"), "40001")).starts_with("ROLLBACK; DO $$"));
         assert!(sql(failing(&batch("SELECT 1"), "40001")).starts_with("DO $$"));
     }
 }

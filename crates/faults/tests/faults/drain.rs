@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use cacheroach_api::file::files_client::FilesClient;
 use cacheroach_api::file::{ListRequest, ListResponse};
+use cacheroach_faults::upload::{channel, scratchpad, with};
 use cacheroach_faults::{Launch, Wire};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::{block_on, site};
 
@@ -96,15 +97,12 @@ async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
 }
 
 pub(crate) async fn list(channel: Channel, token: &str) -> Result<ListResponse, tonic::Status> {
-    let tenant = cacheroach_api::tenant::Id { data: vec![10; 16] };
-    let mut request =
-        tonic::Request::new(ListRequest { tenant: Some(tenant), path: "/".into(), ..Default::default() });
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    FilesClient::new(channel).list(request).await.map(tonic::Response::into_inner)
+    let request = ListRequest { tenant: Some(scratchpad()), path: "/".into(), ..Default::default() };
+    FilesClient::new(channel).list(with(token, request)).await.map(tonic::Response::into_inner)
 }
 
 async fn grpc(load: Arc<Load>, url: String, token: String) -> Result<(), String> {
-    let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
+    let channel = channel(&url);
     while load.goes_on() {
         match list(channel.clone(), &token).await {
             Ok(_) => {}

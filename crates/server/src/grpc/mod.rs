@@ -2,6 +2,7 @@
 
 mod diags;
 mod files;
+mod health;
 mod principals;
 mod stores;
 mod tenants;
@@ -20,6 +21,7 @@ use futures::StreamExt as _;
 use hyper::body::Incoming;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 
 use crate::body::Body;
@@ -70,7 +72,10 @@ impl Handlers {
 }
 
 impl Grpc {
+    /// Within a runtime: a task looks after what health says, as long as somebody has the service.
     pub(crate) fn new(service: Arc<Service>) -> Self {
+        let health = HealthReporter::new();
+        tokio::spawn(health::watch(Arc::downgrade(&service), health.clone()));
         let handlers = Handlers { service };
         let mut routes = Routes::builder();
         routes
@@ -86,9 +91,7 @@ impl Grpc {
             )
             .add_service(vhost::v_hosts_server::VHostsServer::new(handlers))
             .add_service(tonic_health::pb::health_server::HealthServer::new(
-                tonic_health::server::HealthService::from_health_reporter(
-                    tonic_health::server::HealthReporter::new(),
-                ),
+                tonic_health::server::HealthService::from_health_reporter(health),
             ));
         let reflection = || {
             tonic_reflection::server::Builder::configure()

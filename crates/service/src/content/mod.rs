@@ -1,6 +1,7 @@
 //! Contents: between streams of bytes and chunks. Whatever the size, a bounded number of chunks is in memory.
 
 mod chunks;
+mod driven;
 mod reader;
 mod writer;
 

@@ -9,6 +9,7 @@ use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::files::{Kept, Piece};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::driven::driven;
 use super::hash;
 use crate::still::Still;
 use crate::{Error, Result, Stream};
@@ -56,7 +57,7 @@ impl Content {
         let chunks = self
             .pieces(range.start, end)
             .try_take_while(move |piece| std::future::ready(Ok(piece.at < end)))
-            .map(move |piece| fetch(store.clone(), tenant, piece))
+            .map(move |piece| driven(fetch(store.clone(), tenant, piece)))
             .buffered(READ_AHEAD);
         // Pieces are contiguous and reach to the end of the range, or something is missing.
         let start = (Box::pin(chunks), self.reader.clone(), range.start);
@@ -88,7 +89,7 @@ impl Content {
             async move {
                 let (Some(rope), false) = (rope, over) else { return Ok(None) };
                 let page = if page.is_empty() {
-                    store.metadata.list_pieces(tenant, rope, from).await?
+                    driven(async move { Ok(store.metadata.list_pieces(tenant, rope, from).await?) }).await?
                 } else {
                     page
                 };

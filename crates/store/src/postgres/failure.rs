@@ -87,6 +87,17 @@ impl Failure {
         }
     }
 
+    /// Whether the database said so, of the work that it was asked to do: not that it is going, coming, or too full to hear.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Failure::Store(_) => true,
+            Failure::Silence => false,
+            Failure::Sql(error) => {
+                error.as_db_error().is_some() && !matches!(self.verdict(), Verdict::Away | Verdict::Broken)
+            }
+        }
+    }
+
     /// Whether a COMMIT that failed so may have happened all the same. An error of the transaction says that it did not;
     /// the end of the connection says nothing, whatever its words.
     pub(super) fn may_be_done(&self) -> bool {
@@ -134,6 +145,8 @@ pub(super) fn of_code(code: &SqlState, message: &str) -> Verdict {
         "40003" => Verdict::Broken,
         // Shut down, crashed, starting; too many connections; read only, as a server is that has been replaced.
         "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "53300" => Verdict::Away,
+        // A transaction that failed before, and that nobody ended: the connection is of no use.
+        "25P02" => Verdict::Away,
         // A statement unknown behind a pooler, or one that is there already; a plan from before a schema change.
         "26000" | "42P05" => Verdict::Afresh,
         "0A000" if message.contains("cached plan") => Verdict::Afresh,

@@ -17,6 +17,7 @@ mod copies;
 mod failure;
 mod files;
 mod healing;
+mod health;
 mod inspect;
 mod links;
 pub mod lint;
@@ -56,6 +57,8 @@ pub struct Postgres {
     pool: Arc<Pool>,
     /// The database's time, unless a test has its own.
     clock: Arc<dyn Clock>,
+    /// When the database was heard of last.
+    heard: Arc<health::Heard>,
     dialect: Dialect,
     /// Where new tenants are at home.
     region: Region,
@@ -84,23 +87,22 @@ impl Postgres {
     /// # Errors
     /// The database can't be reached or lets nobody in; its schema is newer than this program.
     pub async fn open(connect: &Connect, region: Region, clock: Option<Arc<dyn Clock>>) -> Result<Self> {
-        let client = first(connect).await?;
-        let dialect = Dialect::of(&client).await?;
-        migrations::run(connect, &client, dialect).await?;
+        let measured = Arc::new(DatabaseClock::new());
+        let dialect = prepared(connect, &measured).await?;
         let pool = Arc::new(Pool::new(connect, dialect)?);
+        let heard = Arc::new(health::Heard::new());
         let (clock, measuring) = match clock {
             Some(clock) => (clock, None),
             None => {
-                let clock = Arc::new(DatabaseClock::new());
-                clock.measure(&client).await?;
-                let task = tokio::spawn(measure(Arc::clone(&clock), Arc::clone(&pool)));
+                let clock = measured;
+                let task = tokio::spawn(measure(Arc::clone(&clock), Arc::clone(&pool), Arc::clone(&heard)));
                 (clock as Arc<dyn Clock>, Some(task))
             }
         };
         let news = Arc::new(News::default());
         let line = dial(connect.config.clone(), connect.tls.clone());
         let listening = Listening::start(line, dialect, Arc::clone(&news));
-        Ok(Postgres { pool, clock, dialect, region, measuring, news, _listening: listening })
+        Ok(Postgres { pool, clock, heard, dialect, region, measuring, news, _listening: listening })
     }
 
     fn now(&self) -> Timestamp {
@@ -130,11 +132,19 @@ impl Dialect {
     }
 }
 
-/// The first connection: the database may be starting, too.
-async fn first(connect: &Connect) -> Result<Client> {
+/// What is done over the first connection. The database may be starting, too, or not be steady yet: then all of it is done
+/// again.
+async fn prepared(connect: &Connect, clock: &DatabaseClock) -> Result<Dialect> {
     let end = Instant::now() + PATIENCE;
+    let prepare = async || {
+        let client = connect.connect().await?;
+        let dialect = Dialect::of(&client).await?;
+        migrations::run(connect, &client, dialect).await?;
+        clock.measure(&client).await?;
+        Ok(dialect)
+    };
     loop {
-        match connect.connect().await {
+        match prepare().await {
             Err(Error::Busy(_)) if Instant::now() < end => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
@@ -143,12 +153,14 @@ async fn first(connect: &Connect) -> Result<Client> {
     }
 }
 
-async fn measure(clock: Arc<DatabaseClock>, pool: Arc<Pool>) {
+async fn measure(clock: Arc<DatabaseClock>, pool: Arc<Pool>, heard: Arc<health::Heard>) {
     loop {
         tokio::time::sleep(MEASURED).await;
         // Whoever needs the connections more has them; the clock goes on meanwhile.
-        if let Ok(client) = pool.get().await {
-            let _ = tokio::time::timeout(MEASURED, clock.measure(&client)).await;
+        if let Ok(client) = pool.get().await
+            && let Ok(measured) = tokio::time::timeout(MEASURED, clock.measure(&client)).await
+        {
+            heard.note(&measured);
         }
     }
 }

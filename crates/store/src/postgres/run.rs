@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use super::changes::announce;
 use super::failure::Verdict;
 pub(super) use super::failure::{Failure, Outcome};
+use super::health::Heard;
 use super::row::{Values, all, change, one};
 use super::statement::sql;
 use super::{Postgres, random_id};
@@ -23,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long one try may take: longer than a statement may, so that this only ends what was never heard of again.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// How long, while nothing at all is heard of the database: a call makes several pieces of work one after the other, and its
+/// caller does not wait for ever.
+const LOST: Duration = Duration::from_secs(3);
 
 /// Tries at the most.
 const TRIES: u32 = 40;
@@ -41,14 +46,15 @@ pub(super) trait Change<T>:
 impl<T, W> Change<T> for W where W: for<'a> Fn(&'a Transaction<'a>, Timestamp) -> BoxFuture<'a, Outcome<T>> {}
 
 /// The tries at one piece of work.
-struct Tries {
+struct Tries<'a> {
     began: Instant,
     count: u32,
+    heard: &'a Heard,
 }
 
-impl Tries {
-    fn new() -> Self {
-        Tries { began: Instant::now(), count: 0 }
+impl<'a> Tries<'a> {
+    fn new(heard: &'a Heard) -> Self {
+        Tries { began: Instant::now(), count: 0, heard }
     }
 
     /// Waits before the next try, longer each time and never twice the same, or gives up.
@@ -61,7 +67,8 @@ impl Tries {
             Verdict::Busy | Verdict::Full | Verdict::Failed => return Err(failure.into()),
         };
         self.count += 1;
-        if self.count >= TRIES || self.began.elapsed() >= PATIENCE {
+        let patience = if self.heard.is_lost() { LOST } else { PATIENCE };
+        if self.count >= TRIES || self.began.elapsed() >= patience {
             return Err(failure.into());
         }
         tracing::debug!(tries = self.count, ?failure, "trying again");
@@ -75,12 +82,24 @@ fn jitter() -> f64 {
     0.5 + f64::from(random_id()[0]) / 512.0
 }
 
-/// Ends a try that nothing is heard of. A connection of which that is so is not used again.
-async fn heard<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    tokio::time::timeout(SILENCE, work).await.unwrap_or(Err(Failure::Silence))
-}
-
 impl Postgres {
+    /// Ends a try that nothing is heard of; sooner, if nobody else has heard of the database either. A connection of which
+    /// that is so is not used again.
+    async fn heard<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+        let began = Instant::now();
+        let silence = async {
+            while began.elapsed() < if self.heard.is_lost() { LOST } else { SILENCE } {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            () = silence => Err(Failure::Silence),
+        };
+        self.heard.note(&outcome);
+        outcome
+    }
+
     /// A connection: of the pool, or a new one.
     pub(super) async fn client(&self) -> Outcome<Client> {
         self.pool.get().await
@@ -98,7 +117,7 @@ impl Postgres {
     }
 
     /// A connection for the next try, as soon as there is one.
-    async fn connection(&self, tries: &mut Tries) -> Result<Client> {
+    async fn connection(&self, tries: &mut Tries<'_>) -> Result<Client> {
         loop {
             match self.client().await {
                 Ok(client) => return Ok(client),
@@ -108,7 +127,7 @@ impl Postgres {
     }
 
     /// The answer of a try; nothing, when it is time for another one.
-    async fn settle<T>(&self, client: Client, tried: Outcome<T>, tries: &mut Tries) -> Result<Option<T>> {
+    async fn settle<T>(&self, client: Client, tried: Outcome<T>, tries: &mut Tries<'_>) -> Result<Option<T>> {
         match tried {
             Ok(answer) => Ok(Some(answer)),
             Err(failure) => {
@@ -122,10 +141,10 @@ impl Postgres {
     /// Does work that may be repeated whatever became of it before: reads, and single statements that find out by
     /// themselves that they were done already.
     pub(super) async fn run<T: Send>(&self, work: impl Work<T> + Send + Sync) -> Result<T> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let client = self.connection(&mut tries).await?;
-            let tried = heard(work(&client, self.now())).await;
+            let tried = self.heard(work(&client, self.now())).await;
             if let Some(answer) = self.settle(client, tried, &mut tries).await? {
                 return Ok(answer);
             }
@@ -139,10 +158,10 @@ impl Postgres {
         values: Values<'_>,
         read: impl Fn(&Row) -> Result<T> + Send + Sync,
     ) -> Result<Option<T>> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let client = self.connection(&mut tries).await?;
-            let tried = heard(one(&client, sql, values, &read)).await;
+            let tried = self.heard(one(&client, sql, values, &read)).await;
             if let Some(answer) = self.settle(client, tried, &mut tries).await? {
                 return Ok(answer);
             }
@@ -156,10 +175,10 @@ impl Postgres {
         values: Values<'_>,
         read: impl Fn(&Row) -> Result<T> + Send + Sync,
     ) -> Result<Vec<T>> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let client = self.connection(&mut tries).await?;
-            let tried = heard(all(&client, sql, values, &read)).await;
+            let tried = self.heard(all(&client, sql, values, &read)).await;
             if let Some(answer) = self.settle(client, tried, &mut tries).await? {
                 return Ok(answer);
             }
@@ -168,10 +187,10 @@ impl Postgres {
 
     /// One statement that may be repeated, for its effect alone: how often it had one is not known after a second try.
     pub(super) async fn set(&self, sql: &str, values: Values<'_>) -> Result<()> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let client = self.connection(&mut tries).await?;
-            let tried = heard(change(&client, sql, values)).await;
+            let tried = self.heard(change(&client, sql, values)).await;
             if self.settle(client, tried, &mut tries).await?.is_some() {
                 return Ok(());
             }
@@ -180,7 +199,7 @@ impl Postgres {
 
     /// Makes a change in a transaction, which may be repeated whatever became of it before.
     pub(super) async fn transact<T: Send>(&self, change: impl Change<T> + Send + Sync) -> Result<T> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let failure = match self.try_change(&change, None, &[]).await {
                 Ok(answer) => return Ok(answer),
@@ -212,7 +231,7 @@ impl Postgres {
         tells: &[Told],
         change: impl Change<T> + Send + Sync,
     ) -> Result<T> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         loop {
             let call = random_id();
             match self.try_change(&change, Some(call), tells).await {
@@ -237,8 +256,9 @@ impl Postgres {
     ) -> Result<T, Ended<T>> {
         let mut client = self.client().await.map_err(Ended::Undone)?;
         let tried = async {
-            let transaction = client.transaction().await.map_err(|error| Ended::Undone(error.into()))?;
-            let changed = heard(async {
+            let begin = self.heard(async { Ok(client.transaction().await?) });
+            let transaction = begin.await.map_err(Ended::Undone)?;
+            let changed = self.heard(async {
                 let now = self.now();
                 let answer = work(&transaction, now).await?;
                 if !tells.is_empty() {
@@ -251,7 +271,7 @@ impl Postgres {
                 Ok(answer)
             });
             let answer = changed.await.map_err(Ended::Undone)?;
-            match heard(async { Ok(transaction.commit().await?) }).await {
+            match self.heard(async { Ok(transaction.commit().await?) }).await {
                 Ok(()) => Ok(answer),
                 Err(failure) if failure.may_be_done() => Err(Ended::Unknown(failure, answer)),
                 Err(failure) => Err(Ended::Undone(failure)),
@@ -268,7 +288,7 @@ impl Postgres {
     /// is in, that one can never be.
     async fn is_done(&self, call: [u8; 16]) -> Result<bool> {
         let note = sql!("INSERT INTO outcomes (call, at) VALUES ($1, $2) ON CONFLICT (call) DO NOTHING");
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(&self.heard);
         // Our own note must be told from that of the call, also when it is ours that nobody answered for: each has a time
         // of its own.
         let ours = self.now().micros();
@@ -285,7 +305,7 @@ impl Postgres {
                         // A note of a lookup has a negative time.
                         Ok(at.is_some_and(|at| at >= 0))
                     };
-                    match heard(look).await {
+                    match self.heard(look).await {
                         Ok(done) => return Ok(done),
                         Err(failure) => {
                             self.put_away(client, &failure);

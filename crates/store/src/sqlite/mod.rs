@@ -6,6 +6,7 @@ mod chunks;
 mod copies;
 mod files;
 mod healing;
+mod health;
 mod inspect;
 mod links;
 mod listings;

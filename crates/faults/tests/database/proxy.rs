@@ -1,13 +1,15 @@
-//! The proxy before a real PostgreSQL: `CACHEROACH_TEST_POSTGRES=127.0.0.1:5432`, user `postgres`, no password.
-
-#![allow(clippy::unwrap_used, reason = "this is a test")]
+//! The proxy by itself: what it does is what a client sees.
 
 use std::time::Duration;
 
 use cacheroach_faults::Proxy;
 use cacheroach_faults::proxy::{Act, Rule};
+use cacheroach_testing::Server;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Error, NoTls};
+
+use crate::block_on;
 
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -16,10 +18,8 @@ fn code(error: &Error) -> &str {
 }
 
 /// A connection, and the notifications it gets.
-async fn connect(proxy: &Proxy) -> Result<(Client, tokio::sync::mpsc::UnboundedReceiver<String>), Error> {
-    let address = proxy.address();
-    let text = format!("host={} port={} user=postgres sslmode=disable", address.ip(), address.port());
-    let (client, mut connection) = tokio_postgres::connect(&text, NoTls).await?;
+async fn connect(way: &str) -> Result<(Client, UnboundedReceiver<String>), Error> {
+    let (client, mut connection) = tokio_postgres::connect(way, NoTls).await?;
     let (tell, told) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
@@ -35,13 +35,16 @@ async fn count(client: &Client) -> i64 {
     client.query_one("SELECT COUNT(*) FROM trial", &[]).await.unwrap().get(0)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a PostgreSQL: CACHEROACH_TEST_POSTGRES"]
-async fn what_the_proxy_does_is_what_a_client_sees() {
-    let database =
-        std::env::var("CACHEROACH_TEST_POSTGRES").expect("CACHEROACH_TEST_POSTGRES").parse().unwrap();
-    let proxy = Proxy::to(database);
-    let (mut client, mut told) = connect(&proxy).await.unwrap();
+pub(crate) fn what_the_proxy_does_is_what_a_client_sees() {
+    block_on(async {
+        let database = Server::postgres().empty().await;
+        let (proxy, way) = Proxy::before(&database.url());
+        each_act(&proxy, &way).await;
+    });
+}
+
+async fn each_act(proxy: &Proxy, way: &str) {
+    let (mut client, mut told) = connect(way).await.unwrap();
     client
         .batch_execute("DROP TABLE IF EXISTS trial; CREATE TABLE trial (n INT); LISTEN news")
         .await
@@ -83,7 +86,7 @@ async fn what_the_proxy_does_is_what_a_client_sees() {
         let transaction = client.transaction().await.unwrap();
         transaction.execute("INSERT INTO trial VALUES (6)", &[]).await.unwrap();
         assert!(transaction.commit().await.unwrap_err().is_closed(), "{act:?}");
-        (client, told) = connect(&proxy).await.unwrap();
+        (client, told) = connect(way).await.unwrap();
         client.batch_execute("LISTEN news").await.unwrap();
         tokio::time::sleep(MOMENT).await;
         assert!(more.contains(&(count(&client).await - before)), "{act:?}");
@@ -96,7 +99,7 @@ async fn what_the_proxy_does_is_what_a_client_sees() {
     proxy.black_hole(true);
     let silent = tokio::time::timeout(MOMENT, client.query("SELECT 2", &[]));
     assert!(silent.await.is_err());
-    assert!(tokio::time::timeout(MOMENT, connect(&proxy)).await.is_err());
+    assert!(tokio::time::timeout(MOMENT, connect(way)).await.is_err());
     proxy.black_hole(false);
     client.query("SELECT 3", &[]).await.unwrap();
 
@@ -115,8 +118,8 @@ async fn what_the_proxy_does_is_what_a_client_sees() {
     tokio::time::sleep(MOMENT).await;
     assert!(client.is_closed());
     proxy.down(true);
-    assert!(connect(&proxy).await.is_err());
+    assert!(connect(way).await.is_err());
     proxy.down(false);
-    let (client, _) = connect(&proxy).await.unwrap();
+    let (client, _) = connect(way).await.unwrap();
     client.batch_execute("DROP TABLE trial").await.unwrap();
 }
