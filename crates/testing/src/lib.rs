@@ -18,7 +18,13 @@ pub const ALL: &str = "CACHEROACH_TEST_ALL";
 /// Whether there is a PostgreSQL server for tests, or one can be started.
 #[must_use]
 pub fn has_postgres() -> bool {
-    url(POSTGRES).is_some() || process::programs().is_some()
+    url(POSTGRES).is_some() || can_start_postgres()
+}
+
+/// Whether a PostgreSQL server of one's own can be started.
+#[must_use]
+pub fn can_start_postgres() -> bool {
+    process::programs().is_some()
 }
 
 /// Whether there is a CockroachDB server for tests.

@@ -17,7 +17,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Socket};
 
 use super::Dialect;
+use super::row::change;
 use super::run::Outcome;
+use super::statement::sql;
 use crate::changes::{Change, News};
 use crate::{Error, Result};
 
@@ -66,12 +68,9 @@ pub(super) async fn announce(
     if dialect == Dialect::Cockroach {
         return Ok(());
     }
-    // Not among the statements that both databases are asked to prepare: it is never sent to CockroachDB.
-    let statement =
-        client.prepare_cached("SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message").await?;
+    let sql = sql!("SELECT pg_notify($1, message) FROM unnest($2::TEXT[]) AS message");
     let messages: Vec<String> = changes.iter().map(|change| change.message()).collect();
-    client.execute(&statement, &[&CHANNEL, &messages]).await?;
-    Ok(())
+    change(client, &sql, &[&CHANNEL, &messages]).await.map(drop)
 }
 
 /// Listens for as long as it lives.
@@ -147,7 +146,7 @@ async fn listen((client, messages): Line, news: &News, heard: &mut bool) -> Resu
         std::future::ready(Ok(()))
     });
     let keep = async {
-        let asked = timeout(SILENCE, client.batch_execute(&format!("LISTEN {CHANNEL}"))).await;
+        let asked = timeout(SILENCE, client.batch_execute(&sql!("LISTEN {CHANNEL}"))).await;
         asked.map_err(|_| silent())?.map_err(failed)?;
         *heard = true;
         // What was said before nobody heard.

@@ -58,10 +58,21 @@ async fn below(
             all(client, &sql, &[&tenant, &after, &end, &room], file).await
         }
         Some(then) => {
+            // From path to path by the index: asked for all versions at once, PostgreSQL sorts more than it shows.
             let sql = sql!(
-                "SELECT DISTINCT ON (path) {FILE} FROM versions
-                 WHERE tenant = $1 AND path > $2 AND path < $3 AND {WERE_THERE} AND {STANDS}
-                 ORDER BY path, version DESC LIMIT $5"
+                "WITH RECURSIVE step (at, n) AS (
+                     (SELECT path, 1::INT8 FROM versions
+                      WHERE tenant = $1 AND path > $2 AND path < $3 AND {WERE_THERE} AND {STANDS}
+                      ORDER BY path LIMIT 1)
+                     UNION ALL
+                     SELECT (SELECT path FROM versions
+                             WHERE tenant = $1 AND path > step.at AND path < $3 AND {WERE_THERE}
+                             ORDER BY path LIMIT 1), n + 1
+                     FROM step WHERE step.at IS NOT NULL AND n < $5)
+                 SELECT {FILE} FROM step CROSS JOIN LATERAL (
+                     SELECT {FILE} FROM versions WHERE tenant = $1 AND path = step.at AND {WERE_THERE}
+                     ORDER BY version DESC LIMIT 1) AS found
+                 ORDER BY path LIMIT $5"
             );
             all(client, &sql, &[&tenant, &after, &end, &then.micros(), &room], file).await
         }

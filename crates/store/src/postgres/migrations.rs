@@ -236,12 +236,11 @@ struct Renewing(tokio::task::JoinHandle<()>);
 
 impl Renewing {
     fn start(client: Client, holder: [u8; 16]) -> Self {
+        // Only ever prolonged: what was let go stays free.
+        let sql = sql!("UPDATE migration_lease SET ends_at = {NOW} + $2 WHERE id = 1 AND holder = $1");
         Renewing(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LEASE / 3).await;
-                // Only ever prolonged: what was let go stays free.
-                let sql =
-                    sql!("UPDATE migration_lease SET ends_at = {NOW} + $2 WHERE id = 1 AND holder = $1");
                 let length = i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX);
                 if client.execute(&sql, &[&&holder[..], &length]).await.is_err() {
                     return;

@@ -12,6 +12,7 @@ use deadpool_postgres::{
 use super::Dialect;
 use super::connect::{Connect, PoolSettings};
 use super::failure::{Failure, Outcome};
+use super::statement::sql;
 use crate::{Error, Result};
 
 /// How long to wait for a connection that others have.
@@ -87,11 +88,12 @@ fn setup(connect: &Connect, dialect: Dialect) -> String {
         Dialect::Postgres => "read committed",
         Dialect::Cockroach => "serializable",
     };
-    let mut setup = format!("SET default_transaction_isolation = '{isolation}'");
+    let mut setup = sql!("SET default_transaction_isolation = '{isolation}'");
     let said = connect.config.get_options().unwrap_or_default();
     for setting in ["statement_timeout", "idle_in_transaction_session_timeout"] {
         if !said.contains(setting) {
-            setup += &format!("; SET {setting} = '{}ms'", STATEMENT_TIMEOUT.as_millis());
+            setup += "; ";
+            setup += &sql!("SET {setting} = '{}ms'", STATEMENT_TIMEOUT.as_millis());
         }
     }
     setup

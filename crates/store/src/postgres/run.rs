@@ -13,7 +13,7 @@ use super::changes::announce;
 use super::failure::Verdict;
 pub(super) use super::failure::{Failure, Outcome};
 use super::health::Heard;
-use super::row::{Values, all, change, one};
+use super::row::{Values, all, change, get, one};
 use super::statement::sql;
 use super::{Postgres, random_id};
 use crate::Result;
@@ -288,6 +288,7 @@ impl Postgres {
     /// is in, that one can never be.
     async fn is_done(&self, call: [u8; 16]) -> Result<bool> {
         let note = sql!("INSERT INTO outcomes (call, at) VALUES ($1, $2) ON CONFLICT (call) DO NOTHING");
+        let find = sql!("SELECT at FROM outcomes WHERE call = $1");
         let mut tries = Tries::new(&self.heard);
         // Our own note must be told from that of the call, also when it is ours that nobody answered for: each has a time
         // of its own.
@@ -299,9 +300,7 @@ impl Postgres {
                         if change(&client, &note, &[&&call[..], &-ours]).await? > 0 {
                             return Ok(false);
                         }
-                        let sql = sql!("SELECT at FROM outcomes WHERE call = $1");
-                        let at = one(&client, &sql, &[&&call[..]], |row| super::row::get::<i64>(row, "at"))
-                            .await?;
+                        let at = one(&client, &find, &[&&call[..]], |row| get::<i64>(row, "at")).await?;
                         // A note of a lookup has a negative time.
                         Ok(at.is_some_and(|at| at >= 0))
                     };

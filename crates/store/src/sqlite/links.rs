@@ -144,10 +144,13 @@ fn list(connection: &Connection, listing: &LinkListing, now: Timestamp) -> Resul
         let end = if below.is_root() { "0".to_owned() } else { format!("{below}0") };
         stretches.push((below.prefix(), end));
     }
-    // Of one signer: its own index is walked, so that a page costs what it shows.
-    let whose = if listing.principal.is_some() { "principal = ?7" } else { "?7 IS NULL" };
+    // Of one signer: its own index is walked, so that a page costs what it shows. Unasked, the other one is.
+    let (index, whose) = match listing.principal {
+        Some(_) => ("links_of_principal", "principal = ?7"),
+        None => ("links_of_path", "?7 IS NULL"),
+    };
     let sql = format!(
-        "SELECT * FROM links
+        "SELECT * FROM links INDEXED BY {index}
          WHERE tenant = ?1 AND path >= ?2 AND path < ?3 AND (path, link) > (?4, ?5) AND {whose}
              AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?6)
          ORDER BY path, link LIMIT ?8"

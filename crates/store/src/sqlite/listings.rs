@@ -3,6 +3,7 @@
 use cacheroach_model::{Entry, File, PastFile, Path, TenantId, Timestamp, Version};
 use rusqlite::{Connection, Row, params};
 
+use super::cost::note;
 use super::row::{FILE, all, file, get, limit, one, path};
 use super::versions::{STANDS, find, select};
 use crate::Result;
@@ -90,7 +91,8 @@ pub(super) fn browse(connection: &Connection, browsing: &Browsing) -> Result<Vec
         // No path sorts between a name and the same name with the lowest character allowed in a path behind it.
         Some(name) => format!("{prefix}{name}\u{1}"),
     };
-    let mut statement = connection.prepare_cached(&walk(browsing.past, ">="))?;
+    let sql = walk(browsing.past, ">=");
+    let mut statement = connection.prepare_cached(&sql)?;
     let then = browsing.past.map_or(i64::MAX, Timestamp::micros);
     let mut entries = Vec::new();
     'seek: while entries.len() < browsing.limit {
@@ -110,6 +112,7 @@ pub(super) fn browse(connection: &Connection, browsing: &Browsing) -> Result<Vec
         }
         break;
     }
+    note(&sql, &statement);
     Ok(entries)
 }
 

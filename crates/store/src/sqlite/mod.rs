@@ -4,6 +4,7 @@
 mod chunk_data;
 mod chunks;
 mod copies;
+mod cost;
 mod files;
 mod healing;
 mod health;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::changes::{Changes, News};
 use crate::{Error, Result};
+pub use cost::{Cost, take_costs};
 use readers::Readers;
 use writer::Writer;
 

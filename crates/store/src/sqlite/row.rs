@@ -9,6 +9,7 @@ use cacheroach_model::{
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
+use super::cost::note;
 use crate::{Error, Result};
 
 fn damaged(what: &str) -> Error {
@@ -123,6 +124,8 @@ pub(super) fn all<T>(
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
     }
+    drop(rows);
+    note(sql, &statement);
     Ok(found)
 }
 
@@ -133,12 +136,18 @@ pub(super) fn one<T>(
     values: impl Params,
     read: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
-    connection.prepare_cached(sql)?.query_row(values, |row| Ok(read(row))).optional()?.transpose()
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(values, |row| Ok(read(row))).optional()?.transpose();
+    note(sql, &statement);
+    found
 }
 
 /// A statement that changes rows: how many.
 pub(super) fn change(connection: &Connection, sql: &str, values: impl Params) -> Result<usize> {
-    Ok(connection.prepare_cached(sql)?.execute(values)?)
+    let mut statement = connection.prepare_cached(sql)?;
+    let changed = statement.execute(values)?;
+    note(sql, &statement);
+    Ok(changed)
 }
 
 /// As SQL has it.

@@ -41,6 +41,9 @@ pub(crate) async fn versions_only_grow_and_stay_readable(subject: &Subject) {
     assert_eq!((head.version, head.created_at), (Version(3), created));
     assert_eq!(subject.read(tenant, "/a", Some(Version(2))).await.unwrap(), b"two");
     assert_eq!(subject.read(tenant, "/a", Some(Version(4))).await, None);
+    let past = metadata.find_file(tenant, &path("/a"), Some(Version(2))).await.unwrap().unwrap();
+    assert_eq!((past.version, past.hash), (Version(2), hash(b"two")));
+    assert!(metadata.find_file(tenant, &path("/a"), Some(Version(4))).await.unwrap().is_none());
 }
 
 pub(crate) async fn a_deleted_file_is_gone_in_all_versions_and_comes_back_anew(subject: &Subject) {

@@ -18,6 +18,7 @@ mod principals;
 mod purge;
 mod regions;
 mod sessions;
+mod statements;
 mod subject;
 mod tenants;
 mod tools;
@@ -235,7 +236,20 @@ const CASES: &[Case] = cases! {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = ENGINES.iter().flat_map(|engine| CASES.iter().map(|case| trial(engine, case))).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let cases = libtest_mimic::run(&arguments, trials);
+    // Only after all of them: it knows the statements that they made.
+    let some = arguments.filter.is_some() || !arguments.skip.is_empty();
+    let statements = libtest_mimic::run(&arguments, vec![statements(some)]);
+    if cases.has_failed() { cases.exit_code() } else { statements.exit_code() }
+}
+
+/// What holds of the engine for PostgreSQL as it is written. When only some cases ran, it shows as ignored.
+fn statements(some: bool) -> Trial {
+    let engine = Engine { name: "postgres", metadata: Metadatabase::Postgres, tier: Tier::Memory };
+    let ignored = some || (engine.is_absent() && !engine.is_demanded());
+    let check = || Ok(tokio::runtime::Runtime::new()?.block_on(statements::check())?);
+    let name = "statements::each_is_prepared_on_postgres_and_lacks_nothing_on_cockroach";
+    Trial::test(name, check).with_kind(engine.name).with_ignored_flag(ignored)
 }
 
 fn trial(engine: &'static Engine, case: &'static Case) -> Trial {

@@ -98,6 +98,16 @@ pub(crate) fn path(text: &str) -> Path {
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
+/// An empty database with the tables of today.
+pub(crate) async fn migrated(server: &'static Server) -> Database {
+    let migrate = async |url: String| {
+        let settings = Settings::new(Where::parse(&url).unwrap(), At::Memory);
+        let clock = Arc::new(Shifted(AtomicI64::new(0)));
+        cacheroach_store::open(&settings, clock).await.unwrap();
+    };
+    server.migrated(migrate).await
+}
+
 impl Subject {
     pub(crate) fn new(engine: Metadatabase, tier: Tier) -> Self {
         let clock = Arc::new(Shifted(AtomicI64::new(1_700_000_000_000_000)));
@@ -146,11 +156,7 @@ impl Subject {
             Metadatabase::Postgres => Server::postgres(),
             Metadatabase::Cockroach => Server::cockroach(),
         };
-        let migrate = async |url: String| {
-            let settings = Settings::new(Where::parse(&url).unwrap(), At::Memory);
-            cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
-        };
-        let database = self.database.get_or_init(async || server.migrated(migrate).await).await;
+        let database = self.database.get_or_init(|| migrated(server)).await;
         Where::parse(&database.url()).unwrap()
     }
 
