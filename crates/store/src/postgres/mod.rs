@@ -8,6 +8,7 @@
 //! the tenant's row, `FOR KEY SHARE`, in the statement that inserts or in one before it in the same transaction
 //! (`tenants::must_exist`): changes of the tenant go on beside it, its deletion waits for it or it for the deletion.
 
+mod casts;
 mod changes;
 mod chunk_data;
 mod chunks;
@@ -15,6 +16,7 @@ mod clock;
 mod connect;
 mod copies;
 mod failure;
+mod feed;
 mod files;
 mod healing;
 mod inspect;
@@ -23,6 +25,8 @@ pub mod lint;
 mod listings;
 mod migrations;
 mod passwords;
+#[cfg(test)]
+mod played;
 mod pool;
 mod principals;
 mod purge;
@@ -79,14 +83,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MEASURED: Duration = Duration::from_secs(5);
 
 impl Postgres {
-    /// Connects; makes or migrates the schema. The clock is the database's unless there is another one to go by.
+    /// Connects; makes or migrates the schema. A server without a region is where the node is that it asks, and the clock
+    /// is the database's unless there is another one to go by.
     ///
     /// # Errors
     /// The database can't be reached or lets nobody in; its schema is newer than this program.
-    pub async fn open(connect: &Connect, region: Region, clock: Option<Arc<dyn Clock>>) -> Result<Self> {
+    pub async fn open(
+        connect: &Connect,
+        region: impl Into<Option<Region>>,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self> {
+        let region = region.into();
         let client = first(connect).await?;
         let dialect = Dialect::of(&client).await?;
         migrations::run(connect, &client, dialect).await?;
+        let region = match region {
+            Some(region) => region,
+            None => regions::of_server(&client, dialect).await?,
+        };
         let pool = Arc::new(Pool::new(connect, dialect)?);
         let (clock, measuring) = match clock {
             Some(clock) => (clock, None),
