@@ -18,6 +18,7 @@ use crate::chunks::memory::Memory;
 use crate::chunks::object::{Object, ObjectSettings};
 use crate::chunks::verified::Verified;
 use crate::postgres::{Connect, Postgres};
+use crate::regions::local;
 use crate::sqlite::Sqlite;
 use crate::{Error, Metadata, Result, Store, Tier};
 
@@ -73,8 +74,9 @@ pub struct Settings {
     pub objects: ObjectSettings,
     /// Before the chunk tier.
     pub cache: CacheSettings,
-    /// Where this server is: new tenants are at home there unless they are told otherwise.
-    pub region: Region,
+    /// Where this server is: new tenants are at home there unless they are told otherwise. None: where the node of
+    /// CockroachDB is that it asks, and with another engine `local`.
+    pub region: Option<Region>,
     /// Whether a database that servers share tells the time, as it should: tests shift a clock of their own.
     pub database_time: bool,
 }
@@ -103,19 +105,15 @@ impl Default for CacheSettings {
 
 impl Settings {
     /// With everything else as usual.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn new(metadata: Location, chunks: Tier) -> Self {
-        let region = Region::parse("local").expect("lower-case letters");
         Settings {
             metadata,
             chunks,
             disk: DiskSettings::default(),
             objects: ObjectSettings::default(),
             cache: CacheSettings::default(),
-            region,
+            region: None,
             database_time: true,
         }
     }
@@ -129,7 +127,7 @@ pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
     let region = settings.region.clone();
     let (metadata, rows): (Arc<dyn Metadata>, Arc<dyn ChunkRows>) = match &settings.metadata {
         Location::Sqlite(dir) => {
-            let engine = Arc::new(Sqlite::open(dir, region, clock)?);
+            let engine = Arc::new(Sqlite::open(dir, region.unwrap_or_else(local), clock)?);
             (Arc::clone(&engine) as _, engine)
         }
         // Servers that share a store go by the time of the database.
@@ -152,7 +150,8 @@ pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
 pub async fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
     let (metadata, rows): (Arc<dyn Metadata>, Arc<dyn ChunkRows>) = match &settings.metadata {
         Location::Sqlite(dir) => {
-            let engine = Arc::new(Sqlite::open_to_read(dir, settings.region.clone(), clock)?);
+            let region = settings.region.clone().unwrap_or_else(local);
+            let engine = Arc::new(Sqlite::open_to_read(dir, region, clock)?);
             (Arc::clone(&engine) as _, engine)
         }
         // What others write meanwhile is the database's to keep apart.

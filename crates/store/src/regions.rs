@@ -1,11 +1,16 @@
 //! Where the bytes of a tenant are, by the rows that name them, and who keeps those rows where.
 
 use async_trait::async_trait;
-use cacheroach_model::{Hash, TenantId};
+use cacheroach_model::{Hash, Region, TenantId};
 
 use crate::chunks::Place;
 use crate::zones::Cluster;
 use crate::{Error, Result};
+
+/// Where a server is that was not told and has nobody to ask.
+pub(crate) fn local() -> Region {
+    Region::parse("local").expect("lower-case letters")
+}
 
 /// A live chunk and where its bytes are.
 #[derive(Clone, Debug, Eq, PartialEq)]

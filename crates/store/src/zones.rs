@@ -124,19 +124,22 @@ impl Cluster {
     fn by_partition(&self, homes: &Homes<'_>, plan: &mut Plan) {
         for table in &self.tables {
             let name = quoted(&table.name);
-            let (lists, regions) = homes.partitions(table.by);
             let column = match table.by {
                 Key::Region => "region",
                 Key::Tenant => "tenant",
             };
-            let indexes = table.indexes.iter().map(|index| format!("INDEX {name}@{}", quoted(index)));
-            let parts: Vec<_> = std::iter::once(format!("TABLE {name}")).chain(indexes).collect();
-            for part in &parts {
+            // Where two indexes of a table have partitions of one name, the second run would be refused.
+            let indexes = table
+                .indexes
+                .iter()
+                .map(|index| (format!("INDEX {name}@{}", quoted(index)), format!("_{index}")));
+            for (part, suffix) in std::iter::once((format!("TABLE {name}"), String::new())).chain(indexes) {
+                let (lists, regions) = homes.partitions(table.by, &suffix);
                 plan.statements.push(format!("ALTER {part} PARTITION BY LIST ({column}) ({lists})"));
-                for (partition, region) in &regions {
+                for (partition, region) in regions {
                     plan.statements.push(format!(
                         "ALTER PARTITION {} OF {part} CONFIGURE ZONE USING constraints = '[+region={region}]'",
-                        quoted(partition)
+                        quoted(&partition)
                     ));
                 }
             }
@@ -248,8 +251,8 @@ impl Homes<'_> {
         format!("CASE{whens} ELSE '{first}' END")
     }
 
-    /// The partitions of a table, and where each is kept.
-    fn partitions(&self, by: Key) -> (String, Vec<(String, &Region)>) {
+    /// The partitions of a table or an index, whose names end alike, and where each is kept.
+    fn partitions(&self, by: Key, suffix: &str) -> (String, Vec<(String, &Region)>) {
         let mut lists: Vec<(&Region, String)> = match by {
             Key::Region => self
                 .nodes
@@ -264,14 +267,16 @@ impl Homes<'_> {
                 .collect(),
         };
         lists.sort();
+        let named = |region: &Region| format!("{region}{suffix}");
         let mut text: Vec<_> = lists
             .iter()
-            .map(|(region, values)| format!("PARTITION {} VALUES IN ({values})", quoted(region.as_str())))
+            .map(|(region, values)| format!("PARTITION {} VALUES IN ({values})", quoted(&named(region))))
             .collect();
         // No region's name has an underscore.
-        text.push("PARTITION \"all_others\" VALUES IN (DEFAULT)".to_owned());
-        let mut regions: Vec<_> = lists.iter().map(|(region, _)| (region.to_string(), *region)).collect();
-        regions.push(("all_others".to_owned(), self.first));
+        let others = format!("all_others{suffix}");
+        text.push(format!("PARTITION {} VALUES IN (DEFAULT)", quoted(&others)));
+        let mut regions: Vec<_> = lists.iter().map(|(region, _)| (named(region), *region)).collect();
+        regions.push((others, self.first));
         (text.join(", "), regions)
     }
 }

@@ -79,9 +79,9 @@ ALTER PARTITION "all_others" OF TABLE "sessions" CONFIGURE ZONE USING constraint
 ALTER TABLE "files" PARTITION BY LIST (tenant) (PARTITION "us" VALUES IN (x'02020202020202020202020202020202'), PARTITION "all_others" VALUES IN (DEFAULT));
 ALTER PARTITION "us" OF TABLE "files" CONFIGURE ZONE USING constraints = '[+region=us]';
 ALTER PARTITION "all_others" OF TABLE "files" CONFIGURE ZONE USING constraints = '[+region=eu]';
-ALTER INDEX "files"@"files_by_x" PARTITION BY LIST (tenant) (PARTITION "us" VALUES IN (x'02020202020202020202020202020202'), PARTITION "all_others" VALUES IN (DEFAULT));
-ALTER PARTITION "us" OF INDEX "files"@"files_by_x" CONFIGURE ZONE USING constraints = '[+region=us]';
-ALTER PARTITION "all_others" OF INDEX "files"@"files_by_x" CONFIGURE ZONE USING constraints = '[+region=eu]';
+ALTER INDEX "files"@"files_by_x" PARTITION BY LIST (tenant) (PARTITION "us_files_by_x" VALUES IN (x'02020202020202020202020202020202'), PARTITION "all_others_files_by_x" VALUES IN (DEFAULT));
+ALTER PARTITION "us_files_by_x" OF INDEX "files"@"files_by_x" CONFIGURE ZONE USING constraints = '[+region=us]';
+ALTER PARTITION "all_others_files_by_x" OF INDEX "files"@"files_by_x" CONFIGURE ZONE USING constraints = '[+region=eu]';
 -- indexes that begin with something else are not kept in regions: they hold ids, names and paths
 -- tenants that are made or moved later are kept in eu until this is run again
 "#

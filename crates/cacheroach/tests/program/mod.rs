@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod desk;
 pub(crate) mod seeded;
 
 use std::fs::{self, File};

@@ -9,14 +9,13 @@ use deadpool_postgres::GenericClient;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, Config, Row, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Socket};
 
 use super::Dialect;
+use super::feed::follow;
 use super::row::change;
 use super::run::Outcome;
 use super::statement::sql;
@@ -25,10 +24,9 @@ use crate::{Error, Result};
 
 const CHANNEL: &str = "cacheroach";
 
-/// How often a silent connection is asked whether it is still there, and after which silence it is not. A changefeed says
-/// something each second.
+/// How often a silent connection is asked whether it is still there, and after which silence it is not.
 const HEARTBEAT: Duration = Duration::from_secs(4);
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long until the next connection after one that failed: doubled each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -129,11 +127,11 @@ fn explained(error: &Error) -> String {
     text
 }
 
-fn silent() -> Error {
+pub(super) fn silent() -> Error {
     Error::Busy("the database is silent".into())
 }
 
-fn failed(error: tokio_postgres::Error) -> Error {
+pub(super) fn failed(error: tokio_postgres::Error) -> Error {
     Error::Busy(error.into())
 }
 
@@ -162,105 +160,12 @@ async fn listen((client, messages): Line, news: &News, heard: &mut bool) -> Resu
     }
 }
 
-/// Follows the rows of a changefeed, until it fails.
-async fn follow((client, messages): Line, news: &News, heard: &mut bool) -> Result<()> {
-    let pump = messages.try_for_each(|_| std::future::ready(Ok(())));
-    let read = async {
-        let now = timeout(SILENCE, client.query_one("SELECT cluster_logical_timestamp()::STRING", &[])).await;
-        let cursor: String = now.map_err(|_| silent())?.and_then(|row| row.try_get(0)).map_err(failed)?;
-        // It is part of the statement: a changefeed takes no values.
-        if !cursor.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
-            return Err(Error::Failed("the database's time is no number".into()));
-        }
-        let feed = format!(
-            "EXPERIMENTAL CHANGEFEED FOR sessions, principals, vhosts, tenants WITH resolved = '1s', cursor = '{cursor}'"
-        );
-        let nothing: [&(dyn ToSql + Sync); 0] = [];
-        let rows = timeout(SILENCE, client.query_raw(&feed, nothing)).await;
-        let mut rows = Box::pin(rows.map_err(|_| silent())?.map_err(failed)?);
-        // What was changed before the cursor was not told.
-        news.tell(Change::Everything);
-        loop {
-            let row = timeout(SILENCE, rows.next()).await.map_err(|_| silent())?;
-            let row = row.ok_or_else(|| Error::Busy("the changefeed ended".into()))?.map_err(failed)?;
-            *heard = true;
-            told(&row).into_iter().for_each(|change| news.tell(change));
-        }
-    };
-    tokio::select! {
-        ended = pump => ended.map_err(failed),
-        never = read => never,
-    }
-}
-
-/// What a row of a changefeed tells: its table and its key. A row without a table only says that all before has come.
-fn told(row: &Row) -> Option<Change> {
-    let table: Option<&str> = row.try_get(0).ok()?;
-    let key: Option<&[u8]> = row.try_get(1).ok()?;
-    Some(changed(table?, key.unwrap_or_default()))
-}
-
-/// From a table and a key in JSON: an array, whose last element is the id.
-fn changed(table: &str, key: &[u8]) -> Change {
-    let id = || {
-        let key: Value = serde_json::from_slice(key).ok()?;
-        bytes(key.as_array()?.last()?.as_str()?)
-    };
-    let understood = match table {
-        "vhosts" => Some(Change::Vhosts),
-        "sessions" => id().map(|id| Change::Session(cacheroach_model::SessionId::new(id))),
-        "principals" => id().map(|id| Change::Principal(cacheroach_model::PrincipalId::new(id))),
-        "tenants" => id().map(|id| Change::Tenant(cacheroach_model::TenantId::new(id))),
-        _ => None,
-    };
-    understood.unwrap_or(Change::Everything)
-}
-
-/// An id as changefeeds write bytes: `\x` and hexadecimal digits.
-fn bytes(text: &str) -> Option<[u8; 16]> {
-    let digits = text.strip_prefix("\\x").filter(|digits| digits.len() == 32 && digits.is_ascii())?;
-    let mut id = [0; 16];
-    for (at, byte) in id.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).ok()?;
-    }
-    Some(id)
-}
-
 #[cfg(test)]
 mod tests {
-    use cacheroach_model::{SessionId, TenantId};
+    use cacheroach_model::SessionId;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use super::*;
-
-    #[test]
-    fn rows_of_a_changefeed_are_understood() {
-        let id = "\\\\x0102030405060708090a0b0c0d0e0f10";
-        let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
-        let of = |table: &str, key: String| changed(table, key.as_bytes());
-        assert_eq!(of("sessions", format!("[\"eu\", \"{id}\"]")), Change::Session(SessionId::new(bytes)));
-        assert_eq!(of("tenants", format!("[\"{id}\"]")), Change::Tenant(TenantId::new(bytes)));
-        assert_eq!(of("vhosts", "[\"example.org\"]".into()), Change::Vhosts);
-    }
-
-    #[test]
-    fn f26_a_row_that_is_not_understood_is_everything() {
-        for key in [
-            "",
-            "[]",
-            "{}",
-            "[1]",
-            "[\"x\"]",
-            "[\"\\\\x01\"]",
-            "[\"\\\\xéééééééééééééééé\"]",
-            "[\"\\\\x+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1\"]",
-        ] {
-            let told = changed("sessions", key.as_bytes());
-            assert!(matches!(told, Change::Everything | Change::Session(_)), "{key}");
-        }
-        assert_eq!(changed("sessions", b"[]"), Change::Everything);
-        assert_eq!(changed("moons", b"[]"), Change::Everything);
-    }
 
     #[test]
     fn what_keeps_a_changefeed_off_is_said_with_what_to_do() {

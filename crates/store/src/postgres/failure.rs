@@ -119,7 +119,7 @@ fn ends_in_doubt(told: &DbError) -> bool {
 
 /// 40003 and 08007 say that nobody knows; those of the connection's end come while a COMMIT is on its way, too.
 fn in_doubt(code: &SqlState) -> bool {
-    matches!(code.code(), "40003" | "58000" | "58030" | "XX000" | "XXA00")
+    matches!(code.code(), "40003" | "58000" | "58030" | "58C00" | "58C01" | "XX000" | "XXA00" | "XXUUU")
         || code.code().starts_with("08")
         || code.code().starts_with("57P")
 }
@@ -144,7 +144,8 @@ pub(super) fn of_code(code: &SqlState, message: &str) -> Verdict {
         "40001" | "40P01" => Verdict::Again,
         "40003" => Verdict::Broken,
         // Shut down, crashed, starting; too many connections; read only, as a server is that has been replaced.
-        "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "53300" => Verdict::Away,
+        // CockroachDB: a range has lost its majority, or a node does not reach the next.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "53300" | "58C00" | "58C01" => Verdict::Away,
         // A transaction that failed before, and that nobody ended: the connection is of no use.
         "25P02" => Verdict::Away,
         // A statement unknown behind a pooler, or one that is there already; a plan from before a schema change.
@@ -175,6 +176,7 @@ mod tests {
             ("57P03", Verdict::Away),
             ("53300", Verdict::Away),
             ("25006", Verdict::Away),
+            ("58C00", Verdict::Away),
             ("26000", Verdict::Afresh),
             ("57014", Verdict::Busy),
             ("53200", Verdict::Busy),
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn f12_only_an_error_of_the_transaction_says_that_it_did_not_happen() {
-        for code in ["40003", "08006", "08007", "57P01", "58030"] {
+        for code in ["40003", "08006", "08007", "57P01", "58030", "58C00"] {
             assert!(in_doubt(&SqlState::from_code(code)), "{code}");
         }
         for code in ["40001", "40P01", "23505", "53100"] {

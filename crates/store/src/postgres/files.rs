@@ -142,17 +142,18 @@ impl Put {
              {parts},
              chunk AS (
                  INSERT INTO chunks (tenant, chunk, generation, state, length, data)
-                 SELECT $1, $3, $12::INT8, 1, $4, $13::BYTEA FROM head WHERE rope = $11
+                 SELECT $1, $3, $12::INT8, 1, $4, $13::BYTEA FROM head WHERE rope = $11::BYTEA
                  ON CONFLICT (tenant, chunk) DO UPDATE SET state = 1,
                      place = CASE WHEN chunks.state = 1 THEN chunks.place END,
                      data = CASE WHEN chunks.state = 1 THEN chunks.data ELSE excluded.data END
                  RETURNING chunk),
              piece AS (
                  INSERT INTO pieces (tenant, rope, at, chunk, length)
-                 SELECT $1, $11, 0, chunk, $4 FROM chunk
+                 SELECT $1, $11::BYTEA, 0, chunk, $4 FROM chunk
                  RETURNING at),
              whole AS (
-                 INSERT INTO ropes (tenant, rope, hash, size) SELECT $1, $11, $3, $4 FROM head WHERE rope = $11
+                 INSERT INTO ropes (tenant, rope, hash, size) SELECT $1, $11::BYTEA, $3, $4
+                 FROM head WHERE rope = $11::BYTEA
                  RETURNING rope)
              SELECT version, known.rope IS NOT NULL AND ({THERE} known.rope) < $4 AS damaged FROM head LEFT JOIN known ON true"
         );

@@ -37,7 +37,7 @@ async fn empty(transaction: &Transaction<'_>, tenant: TenantId, rope: RopeId) ->
     let sql = sql!("SELECT rope FROM ropes WHERE tenant = $1 AND rope = $2 FOR UPDATE");
     one(transaction, &sql, &[&tenant, &rope], |_| Ok(())).await?;
     let sql = sql!(
-        "WITH gone AS (DELETE FROM pieces WHERE tenant = $1 AND rope = $2 RETURNING chunk)
+        "WITH gone AS (DELETE FROM pieces WHERE tenant = $1::BYTEA AND rope = $2 RETURNING chunk)
          INSERT INTO candidates (chunk, tenant) SELECT DISTINCT chunk, $1::BYTEA FROM gone ORDER BY chunk
          {AGAIN}"
     );

@@ -122,7 +122,7 @@ impl Links for Postgres {
                 let sql = sql!(
                     "UPDATE links SET uses = uses + 1,
                          spent_at = CASE WHEN uses + 1 >= max_uses THEN $2::INT8 END
-                     WHERE link = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+                     WHERE link = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2::INT8)
                          AND (max_uses IS NULL OR uses < max_uses)"
                 );
                 Ok(change(client, &sql, &[&&id.as_bytes()[..], &now.micros()]).await? > 0)

@@ -66,6 +66,9 @@ pub fn lacking(statement: &str) -> Vec<&'static str> {
     if writes_a_table_twice(&text) {
         found.push("each table may be written at most once in a statement");
     }
+    if super::casts::is_mixed(&text) {
+        found.push("a value that is cast in one place only may become text there");
+    }
     found
 }
 

@@ -135,8 +135,8 @@ fn steps(rows: &str) -> String {
              UNION ALL
              SELECT (SELECT path FROM {rows} AND path < $3 AND path >=
                          CASE WHEN strpos({name}, '/') > 0
-                              THEN $5 || substr({name}, 1, strpos({name}, '/') - 1) || '0'
-                              ELSE step.at || $7 END
+                              THEN $5::TEXT || substr({name}, 1, strpos({name}, '/') - 1) || '0'
+                              ELSE step.at || $7::TEXT END
                      ORDER BY path LIMIT 1), n + 1
              FROM step WHERE step.at IS NOT NULL AND n < $8)
          SELECT step.at AS step, {FILE} FROM step LEFT JOIN LATERAL (

@@ -161,6 +161,9 @@ fn at_once(error: &tokio_postgres::Error) -> bool {
         SqlState::T_R_DEADLOCK_DETECTED,
         // "tuple concurrently updated".
         SqlState::INTERNAL_ERROR,
+        // On CockroachDB: "being dropped, try again later", and when nobody knows whether it was done.
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
     ];
     error.code().is_some_and(|code| known.contains(code))
 }
@@ -183,7 +186,7 @@ async fn missing(client: &Client) -> Result<Vec<(i64, &'static str, &'static str
 /// Takes the lease or holds on to it; tells whether it is ours.
 async fn lease(client: &Client, holder: &[u8; 16]) -> Result<bool> {
     let take = sql!(
-        "INSERT INTO migration_lease (id, holder, ends_at) VALUES (1, $1, {NOW} + $2)
+        "INSERT INTO migration_lease (id, holder, ends_at) VALUES (1, $1, {NOW} + $2::INT8)
          ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, ends_at = excluded.ends_at
              WHERE migration_lease.holder = excluded.holder OR migration_lease.ends_at < {NOW}"
     );
@@ -209,7 +212,12 @@ async fn apply(connect: &Connect, client: &Client, dialect: Dialect, holder: &[u
         let note = sql!(
             "INSERT INTO migrations (number, applied_at) VALUES ($1, {NOW}) ON CONFLICT (number) DO NOTHING"
         );
-        client.execute(&note, &[&number]).await.map_err(Failure::from)?;
+        match client.execute(&note, &[&number]).await {
+            Ok(_) => {}
+            // The next round looks what is missing.
+            Err(error) if at_once(&error) => return Ok(false),
+            Err(error) => return Err(Failure::from(error).into()),
+        }
     }
     drop(renewing);
     Ok(true)
@@ -227,7 +235,7 @@ async fn change(client: &Client, name: &str, text: &str) -> Result<()> {
                 return Err(Error::Failed(format!("migration {name}: {problem}").into()));
             }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50) * tries).await;
     }
 }
 
@@ -237,7 +245,7 @@ struct Renewing(tokio::task::JoinHandle<()>);
 impl Renewing {
     fn start(client: Client, holder: [u8; 16]) -> Self {
         // Only ever prolonged: what was let go stays free.
-        let sql = sql!("UPDATE migration_lease SET ends_at = {NOW} + $2 WHERE id = 1 AND holder = $1");
+        let sql = sql!("UPDATE migration_lease SET ends_at = {NOW} + $2::INT8 WHERE id = 1 AND holder = $1");
         Renewing(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LEASE / 3).await;

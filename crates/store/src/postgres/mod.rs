@@ -8,6 +8,7 @@
 //! the tenant's row, `FOR KEY SHARE`, in the statement that inserts or in one before it in the same transaction
 //! (`tenants::must_exist`): changes of the tenant go on beside it, its deletion waits for it or it for the deletion.
 
+mod casts;
 mod changes;
 mod chunk_data;
 mod chunks;
@@ -15,6 +16,7 @@ mod clock;
 mod connect;
 mod copies;
 mod failure;
+mod feed;
 mod files;
 mod healing;
 mod health;
@@ -24,6 +26,8 @@ pub mod lint;
 mod listings;
 mod migrations;
 mod passwords;
+#[cfg(test)]
+mod played;
 mod pool;
 mod principals;
 mod purge;
@@ -82,13 +86,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MEASURED: Duration = Duration::from_secs(5);
 
 impl Postgres {
-    /// Connects; makes or migrates the schema. The clock is the database's unless there is another one to go by.
+    /// Connects; makes or migrates the schema. A server without a region is where the node is that it asks, and the clock
+    /// is the database's unless there is another one to go by.
     ///
     /// # Errors
     /// The database can't be reached or lets nobody in; its schema is newer than this program.
-    pub async fn open(connect: &Connect, region: Region, clock: Option<Arc<dyn Clock>>) -> Result<Self> {
+    pub async fn open(
+        connect: &Connect,
+        region: impl Into<Option<Region>>,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self> {
         let measured = Arc::new(DatabaseClock::new());
-        let dialect = prepared(connect, &measured).await?;
+        let (dialect, region) = prepared(connect, region.into().as_ref(), &measured).await?;
         let pool = Arc::new(Pool::new(connect, dialect)?);
         let heard = Arc::new(health::Heard::new());
         let (clock, measuring) = match clock {
@@ -134,14 +143,22 @@ impl Dialect {
 
 /// What is done over the first connection. The database may be starting, too, or not be steady yet: then all of it is done
 /// again.
-async fn prepared(connect: &Connect, clock: &DatabaseClock) -> Result<Dialect> {
+async fn prepared(
+    connect: &Connect,
+    region: Option<&Region>,
+    clock: &DatabaseClock,
+) -> Result<(Dialect, Region)> {
     let end = Instant::now() + PATIENCE;
     let prepare = async || {
         let client = connect.connect().await?;
         let dialect = Dialect::of(&client).await?;
         migrations::run(connect, &client, dialect).await?;
+        let region = match region {
+            Some(region) => region.clone(),
+            None => regions::of_server(&client, dialect).await?,
+        };
         clock.measure(&client).await?;
-        Ok(dialect)
+        Ok((dialect, region))
     };
     loop {
         match prepare().await {

@@ -61,7 +61,7 @@ async fn ensure(client: &impl GenericClient, new: &Principal, region: &Region) -
             "UPDATE principals SET version = version + 1,
                  label = CASE WHEN $4::TEXT IS NULL THEN label ELSE $2 END,
                  email = CASE WHEN $4::TEXT IS NULL THEN email ELSE $5 END,
-                 claims = COALESCE($4, claims)
+                 claims = COALESCE($4::TEXT, claims)
              WHERE principal = $1 AND version = $3 RETURNING {COLUMNS}"
         );
         one(client, &sql, &[&id, &new.label, &new.version, &new.claims, &new.email], principal).await

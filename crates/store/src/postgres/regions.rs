@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use cacheroach_model::{Hash, Region, TenantId};
-use deadpool_postgres::Client;
-use tokio_postgres::SimpleQueryMessage;
+use deadpool_postgres::Object;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::row::{all, blob, get, length, limit};
 use super::run::{Failure, Outcome};
@@ -11,7 +11,7 @@ use super::statement::sql;
 use super::{Dialect, Postgres};
 use crate::Result;
 use crate::chunks::Place;
-use crate::regions::{Placed, Regions};
+use crate::regions::{Placed, Regions, local};
 use crate::zones::{Cluster, Key, Means, Table};
 
 /// Tables whose rows belong to regions, and the indexes of them that begin with the same as the key.
@@ -30,9 +30,29 @@ const TABLES: &[(&str, Key, &[&str])] = &[
     ("chunk_data", Key::Tenant, &[]),
 ];
 
-/// Where the node is that is asked, for a server that was not told where it is itself. Only for CockroachDB.
-#[expect(dead_code, reason = "the server does not ask yet: its region is a flag")]
-pub(super) const OF_NODE: &str = "SELECT COALESCE(crdb_internal.locality_value('region'), 'global')";
+/// Where a node of CockroachDB is that was started without saying so.
+const ANYWHERE: &str = "global";
+
+/// Where a server is that was not told: where the node is that it asks. PostgreSQL knows no places.
+pub(super) async fn of_server(client: &Client, dialect: Dialect) -> Outcome<Region> {
+    if dialect != Dialect::Cockroach {
+        return Ok(local());
+    }
+    // `gateway_region()` fails on a node that was started without a place.
+    let place = format!("SELECT COALESCE(crdb_internal.locality_value('region'), '{ANYWHERE}')");
+    let told = column(client, &place, 0).await?.pop().unwrap_or_default();
+    let region = of_node(&told);
+    tracing::info!(%region, "this server is where the node of the database is that it asks");
+    Ok(region)
+}
+
+/// What a node calls its place may be no name of a region here.
+fn of_node(told: &str) -> Region {
+    Region::parse(told).unwrap_or_else(|error| {
+        tracing::warn!(%told, %error, "the database's name of this server's region is none here: see --region");
+        Region::parse(ANYWHERE).expect("lower-case letters")
+    })
+}
 
 #[async_trait]
 impl Regions for Postgres {
@@ -63,7 +83,9 @@ impl Regions for Postgres {
     }
 
     async fn say_to_cluster(&self, statement: &str) -> Result<()> {
-        let client = self.client().await?;
+        // To move rows takes its time, and this connection is not for anybody else afterwards.
+        let client = Object::take(self.client().await?);
+        client.batch_execute("SET statement_timeout = 0").await.map_err(Failure::Sql)?;
         Ok(client.batch_execute(statement).await.map_err(Failure::Sql)?)
     }
 }
@@ -109,4 +131,23 @@ async fn column(client: &Client, statement: &str, at: usize) -> Outcome<Vec<Stri
         _ => None,
     });
     Ok(texts.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_where_its_node_is_if_that_has_a_name_here() {
+        for (told, region) in [
+            ("eu", "eu"),
+            ("us-east-1", "us-east-1"),
+            ("global", "global"),
+            ("", "global"),
+            ("US-East", "global"),
+            ("eu west", "global"),
+        ] {
+            assert_eq!(of_node(told).as_str(), region, "{told}");
+        }
+    }
 }

@@ -116,7 +116,8 @@ async fn renew(
     else {
         return Ok(None);
     };
-    let end = sql!("UPDATE sessions SET expires_at = $2, note = note || $3, name = NULL WHERE session = $1");
+    let end =
+        sql!("UPDATE sessions SET expires_at = $2, note = note || $3::TEXT, name = NULL WHERE session = $1");
     change(client, &end, &[&old, &now, &format!(" replaced by {new}")]).await?;
     let add = sql!(
         "INSERT INTO sessions (region, session, principal, parent, capabilities, is_super, on_principal, tenant, path,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_model::{
-    Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Scope,
-    Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
+    Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Region,
+    Scope, Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
 use cacheroach_store::chunks::faulty::{Faults, Faulty};
 use cacheroach_store::chunks::verified::Verified;
@@ -134,7 +134,9 @@ impl Subject {
             _ => CacheSettings::NONE,
         };
         let metadata = self.metadata().await;
-        let settings = Settings { cache, database_time: false, ..Settings::new(metadata, chunks) };
+        // Whatever the database thinks where it is.
+        let region = Some(Region::parse("local").unwrap());
+        let settings = Settings { cache, region, database_time: false, ..Settings::new(metadata, chunks) };
         let mut store =
             cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
         if matches!(self.tier, Tier::Faulty) {

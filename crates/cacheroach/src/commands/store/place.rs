@@ -36,9 +36,10 @@ pub(crate) struct Place {
     /// Chunk writes and reads at once.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     chunk_concurrency: u16,
-    /// Where this server is: new tenants are at home there unless they are told otherwise.
-    #[arg(long, value_name = "NAME", default_value = "local")]
-    region: Region,
+    /// Where this server is: new tenants are at home there unless they are told otherwise. Default: the region of the
+    /// CockroachDB node that it asks, and with another database local.
+    #[arg(long, value_name = "NAME")]
+    region: Option<Region>,
 }
 
 impl Place {

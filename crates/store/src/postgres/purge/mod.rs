@@ -87,7 +87,7 @@ async fn remove_deleted(
         let sql = sql!(
             "INSERT INTO last_versions (tenant, path, version)
              SELECT $1::BYTEA, $2::TEXT, $3::INT8 WHERE NOT EXISTS
-                 (SELECT 1 FROM versions WHERE tenant = $1 AND path = $2 AND version > $3)
+                 (SELECT 1 FROM versions WHERE tenant = $1::BYTEA AND path = $2::TEXT AND version > $3::INT8)
              ON CONFLICT (tenant, path) DO UPDATE SET version = GREATEST(last_versions.version, excluded.version)"
         );
         change(transaction, &sql, &[&&last.tenant.as_bytes()[..], &last.path, &last.version]).await?;

@@ -62,8 +62,8 @@ pub(in super::super) async fn take_apart(
     change(transaction, &sql, &[&tenant, &rope]).await?;
     let sql = sql!(
         "WITH gone AS (
-             DELETE FROM pieces WHERE tenant = $1 AND rope = $2 AND at IN
-                 (SELECT at FROM pieces WHERE tenant = $1 AND rope = $2 ORDER BY at LIMIT $3)
+             DELETE FROM pieces WHERE tenant = $1::BYTEA AND rope = $2 AND at IN
+                 (SELECT at FROM pieces WHERE tenant = $1::BYTEA AND rope = $2 ORDER BY at LIMIT $3)
              RETURNING chunk),
          suspects AS (
              INSERT INTO candidates (chunk, tenant) SELECT DISTINCT chunk, $1::BYTEA FROM gone ORDER BY chunk
