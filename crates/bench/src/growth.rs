@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cacheroach_model::{CHUNK_SIZE, Clock, Expected, Hash, Path, Tenant, TenantId, Timestamp, UploadId};
+use cacheroach_model::{
+    CHUNK_SIZE, Clock, Expected, Hash, Path, Retention, Tenant, TenantId, Timestamp, UploadId,
+};
 use cacheroach_store::chunks::Place;
 use cacheroach_store::files::{Kept, Listing, Moment, NewFile};
+use cacheroach_store::purge::{Kind, Limits};
 use cacheroach_store::uploads::{NewPiece, NewUpload, Step};
 use cacheroach_store::{Location, Settings, Store, Tier};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -34,6 +37,10 @@ const AT_ONCE: usize = 64;
 const PIECES: u64 = 16;
 const STEPS: u64 = 10;
 const PAGE: usize = 1000;
+/// Rows of each kind that a batch of the purge takes.
+const BATCH: usize = 1000;
+/// How many batches' worth of versions are overwritten before one of them is purged: the rest waits, more of it each time.
+const OVERWRITTEN: u64 = 2;
 /// How many pages are listed for one figure.
 const PAGES: u64 = 20;
 /// Names in a directory.
@@ -161,9 +168,10 @@ impl Growth {
         format!("/d{:05}/f{:03}-{index}", scattered / NAMES, scattered % NAMES)
     }
 
-    async fn put(&self, index: u64) -> Result<()> {
-        let content = Bytes::from(format!("the content of file {index}"));
-        let file = self.file(&Self::name(index), hash(index))?;
+    /// For the first time, or over what is there.
+    async fn put(&self, index: u64, time: u64) -> Result<()> {
+        let content = Bytes::from(format!("the content of file {index}, {time}"));
+        let file = self.file(&Self::name(index), hash(index | time << 40))?;
         self.store.metadata.put_file(&file, content).await?;
         Ok(())
     }
@@ -189,6 +197,20 @@ impl Growth {
         metadata.advance_upload(id, 0, &step).await?;
         let file = self.file(&format!("/large/{index}"), hash(index | 1 << 61))?;
         metadata.commit_upload(id, PIECES * u64::from(length), &file).await?;
+        Ok(())
+    }
+
+    /// A batch of old versions with all that goes with them: their ropes, and the chunks of those.
+    async fn purge(&self) -> Result<()> {
+        let purge = &self.store.metadata;
+        let retention = Retention { versions: Some(1), age: None };
+        let limits = Limits { deleted_for: None, retention };
+        if purge.remove(Kind::Overwritten, &limits, BATCH).await?.rows == 0 {
+            return Err("nothing to purge: that measures nothing".into());
+        }
+        purge.remove(Kind::Ropes, &limits, BATCH).await?;
+        let condemned = purge.condemn(Hash::EMPTY, Duration::from_secs(3600), BATCH).await?;
+        purge.drop_chunks(&condemned.chunks).await?;
         Ok(())
     }
 
@@ -221,20 +243,29 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let growth = Growth::open(&options, dir.path().to_owned()).await?;
     println!("microseconds each, wall and CPU\n");
-    println!("{:>9} {:>19} {:>9} {:>19} {:>19}", "files", "put", "chunks", "add a chunk", "list 1,000");
+    println!(
+        "{:>9} {:>19} {:>9} {:>19} {:>19} {:>19}",
+        "files", "put", "chunks", "add a chunk", "list 1,000", "purge 1,000"
+    );
     let (files, uploads) = (options.files / STEPS, options.chunks / PIECES / STEPS);
     for step in 0..STEPS {
-        let put = Cost::of(files, many(step * files..(step + 1) * files, |index| growth.put(index))).await?;
+        let range = step * files..(step + 1) * files;
+        let put = Cost::of(files, many(range, |index| growth.put(index, 0))).await?;
         let range = step * uploads..(step + 1) * uploads;
         let chunks = Cost::of(uploads * PIECES, many(range, |index| growth.upload(index))).await?;
         let list = Cost::of(PAGES, growth.list((step + 1) * files)).await?;
+        let over = (OVERWRITTEN * BATCH as u64).min(files);
+        let range = step * files..step * files + over;
+        many(range, |index| growth.put(index, 1)).await?;
+        let purge = Cost::of(1, growth.purge()).await?;
         println!(
-            "{:>9} {} {:>9} {} {}",
+            "{:>9} {} {:>9} {} {} {}",
             (step + 1) * files,
             put.shown(),
             (step + 1) * uploads * PIECES,
             chunks.shown(),
-            list.shown()
+            list.shown(),
+            purge.shown()
         );
     }
     Ok(())

@@ -118,8 +118,6 @@ fn options() -> Options {
         "autovacuum=off",
         "jit=off",
         "shared_buffers=256MB",
-        "maintenance_work_mem=256MB",
-        "max_wal_size=8GB",
     ];
     Options { settings: settings.map(str::to_owned).to_vec(), ..Options::default() }
 }
