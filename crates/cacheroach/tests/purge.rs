@@ -6,7 +6,7 @@ mod program;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use program::{Home, Server, site, until};
@@ -85,4 +85,63 @@ fn a_server_purges_by_itself() {
     });
     assert_eq!(home.ok(&["file", "get", "-o", "-", "/a"]), "small");
     server.stop();
+}
+
+/// The files below a folder.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    files.sort();
+    files
+}
+
+/// The same bytes under the name that another writer of the same life would have given them.
+fn double(object: &Path, attempt: u64) -> PathBuf {
+    let name = object.file_name().unwrap().to_str().unwrap();
+    let (life, _) = name.rsplit_once('-').unwrap();
+    let other = object.with_file_name(format!("{life}-{attempt:016x}"));
+    fs::copy(object, &other).unwrap();
+    other
+}
+
+#[test]
+fn p6_bytes_that_no_row_names_are_swept_when_they_are_old_and_not_older_than_the_store() {
+    let home = Home::new();
+    let chunks = format!("file://{}", home.at("objects").display());
+    let flags = ["--bindAddr", "127.0.0.1:0", "--chunks", &chunks, "--purgeInterval", "100ms"];
+    let data = home.at("data");
+    let start = |more: &[&str]| Server::with(&data, &[&flags[..], more].concat());
+    let mut server = start(&[]);
+    home.ok(&["bootstrap", "--dataDir", "data"]);
+    home.write("a", noise(SIZE));
+    home.ok(&["file", "put", "/", "a"]);
+    server.stop();
+    let live = files(&home.at("objects"));
+    assert_eq!(live.len(), 8);
+    let (left, strange) = (double(&live[0], 1), double(&live[1], 2));
+    let before = fs::metadata(&strange).unwrap().modified().unwrap() - Duration::from_secs(24 * 3600);
+    fs::File::options().write(true).open(&strange).unwrap().set_modified(before).unwrap();
+
+    let at = ["--chunks", &chunks];
+    let gone = purge(&home, &at);
+    assert_eq!(gone["left"], 0, "an upload may take two hours: {gone}");
+    let gone = purge(&home, &[&at[..], &["--leftAfter", "0"]].concat());
+    assert_eq!(gone["left"], 1, "{gone}");
+    assert_eq!(gone["left_bytes"], 512 << 10, "{gone}");
+    assert!(!left.exists() && strange.exists(), "what is older than the store was not written by it");
+    assert!(live.iter().all(|object| object.exists()));
+
+    // A server does so by itself.
+    let left = double(&live[2], 3);
+    let mut server = start(&["--leftAfter", "1ms"]);
+    until("the sweep of a server", Duration::from_secs(30), || (!left.exists()).then_some(()));
+    home.ok(&["file", "get", "-o", "again", "/a"]);
+    assert!(fs::read(home.at("again")).unwrap() == noise(SIZE));
+    server.stop();
+    assert!(strange.exists() && live.iter().all(|object| object.exists()));
+    let mut verify = vec!["store", "verify", "--dataDir", "data", "--leftAfter", "0", "--repair"];
+    verify.extend(at);
+    assert!(home.call(&verify).run().stdout.contains("left bytes"));
+    assert!(!strange.exists(), "by hand it goes");
 }

@@ -32,6 +32,7 @@ mod vhosts;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cacheroach_api::store::PurgeResponse;
 use cacheroach_auth::Keys;
 use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_store::Store;
@@ -46,7 +47,7 @@ pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result, Unproven};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};
 pub use hint::Hint;
-pub use jobs::{PurgeReport, PurgeSettings, purge_all};
+pub use jobs::{PurgeSettings, purge_all};
 pub use links::Linked;
 pub use listings::Directory;
 pub use sites::{AtHost, Site};
@@ -109,7 +110,7 @@ pub struct Service {
     throttle: throttle::Throttle,
     sites: Sites,
     /// Since the start.
-    purged: Mutex<PurgeReport>,
+    purged: Mutex<PurgeResponse>,
     callers: caller::Callers,
 }
 

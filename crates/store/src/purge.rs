@@ -32,14 +32,21 @@
 //! - **A tenant that is gone** has nothing that can be read from the moment it is in `gone_tenants`, and can't be created
 //!   before it has left it.
 //! - Deadlines are by the clock of the store. No statement reads more than its batch.
+//!
+//! # The sweep
+//! Bytes come to have no row when their writer died before it made them live, or when it came second and died before it
+//! erased its own. [`list_left`] walks the tier for them. A row says that they will be needed before there are bytes (a
+//! lease's pending one), and no generation comes twice: what no row names is nobody's for ever, so rows decide, and no
+//! clock has to be right. That the bytes must be of some age besides is for what is outside these rules: a copy into a store
+//! that is served against the advice, a backup that was put back.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheroach_model::{Hash, Path, Retention, TenantId};
+use cacheroach_model::{Hash, Path, Retention, TenantId, Timestamp};
 
-use crate::Result;
-use crate::chunks::Place;
+use crate::chunks::{Cursor, FoundChunk, Page, Place};
+use crate::{Result, Store};
 
 /// How long rows of what is over are kept: a clock that is set back must revive nothing, and who asks is told why.
 pub const REST: Duration = Duration::from_secs(24 * 3600);
@@ -125,6 +132,25 @@ pub struct Condemning {
     pub more: bool,
 }
 
+/// How old bytes that no row names must be by default to be taken for left behind: older than an upload usually takes.
+pub const LEFT_AFTER: Duration = Duration::from_secs(2 * 3600);
+
+/// How many places are looked up at a time.
+const LOOKED_UP: usize = 1_000;
+
+/// A page of what is in the tier, without what a row names.
+///
+/// # Errors
+/// The store's; a cursor of something else.
+pub async fn list_left(store: &Store, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+    let Page { chunks, next } = store.chunks.list(after, limit).await?;
+    let mut left = Vec::new();
+    for batch in chunks.chunks(LOOKED_UP) {
+        left.extend(store.metadata.list_unnamed(batch).await?);
+    }
+    Ok(Page { chunks: left, next })
+}
+
 /// Removes what is over. Any number of servers may do so at once, and die between any two calls.
 #[async_trait]
 pub trait Purge {
@@ -170,4 +196,31 @@ pub trait Purge {
         after: Option<(TenantId, Path)>,
         limit: usize,
     ) -> Result<Option<(TenantId, Path)>>;
+
+    /// Of bytes that were found in the tier, those that no row names, nor may name in a moment, and that nobody is about to
+    /// erase anyway.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn list_unnamed(&self, found: &[FoundChunk]) -> Result<Vec<FoundChunk>>;
+
+    /// Takes on the next step of the sweep, if it is due: all who purge share one walk through the tier. Answers from where,
+    /// none in it being the beginning. Whoever does not [end](Purge::end_sweep_step) it within `patience` is taken to
+    /// have died.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn begin_sweep_step(&self, patience: Duration) -> Result<Option<Option<Cursor>>>;
+
+    /// Notes from where the sweep goes on, and that it does so after a pause.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn end_sweep_step(&self, next: Option<&Cursor>, pause: Duration) -> Result<()>;
+
+    /// When the store was made. What is older in its tier was there before it.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn made_at(&self) -> Result<Timestamp>;
 }

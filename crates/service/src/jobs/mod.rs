@@ -1,5 +1,6 @@
 //! What the server does by itself.
 
 mod purge;
+mod sweep;
 
-pub use purge::{PurgeReport, PurgeSettings, purge_all};
+pub use purge::{PurgeSettings, purge_all};

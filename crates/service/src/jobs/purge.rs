@@ -12,11 +12,11 @@ use cacheroach_model::{Hash, Path, Random, TenantId};
 use cacheroach_store::Store;
 use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::failpoint::{Step, hit};
-use cacheroach_store::purge::{Condemned, Kind, Limits};
+use cacheroach_store::purge::{Condemned, Kind, LEFT_AFTER, Limits};
 use futures::{FutureExt as _, StreamExt as _, stream};
 
 use crate::door::Ask;
-use crate::{Caller, Error, Result, Service};
+use crate::{Caller, Result, Service};
 
 /// How many rows the slow walks look at in each round.
 const WALKED: usize = 10_000;
@@ -36,84 +36,62 @@ pub struct PurgeSettings {
     pub batch: usize,
     /// About how long from one round to the next. Default: a minute.
     pub interval: Duration,
+    /// Bytes that no row names are left behind when they are as old as this. Default: two hours.
+    pub left_after: Duration,
 }
 
 impl Default for PurgeSettings {
     fn default() -> Self {
         let limits = Limits { deleted_for: Some(Duration::from_secs(168 * 3600)), ..Limits::default() };
-        PurgeSettings { limits, batch: 1_000, interval: Duration::from_secs(60) }
+        PurgeSettings { limits, batch: 1_000, interval: Duration::from_secs(60), left_after: LEFT_AFTER }
     }
 }
 
-/// How many rows of each kind went, and bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PurgeReport {
-    /// Sessions that were over.
-    pub sessions: u64,
-    /// Links that were over.
-    pub links: u64,
-    /// Uploads that were over, and their leases.
-    pub uploads: u64,
-    /// Rows of deleted tenants.
-    pub tenants: u64,
-    /// Versions of deleted files.
-    pub deleted: u64,
-    /// Old versions of files that are there.
-    pub overwritten: u64,
-    /// Pieces of ropes.
-    pub ropes: u64,
-    /// Chunks.
-    pub chunks: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Chunks whose bytes could not be erased now; they are tried again.
-    pub failed: u64,
+/// Where the rows of a kind are counted.
+fn count(report: &mut PurgeResponse, kind: Kind) -> &mut u64 {
+    match kind {
+        Kind::Sessions => &mut report.sessions,
+        Kind::Links => &mut report.links,
+        Kind::Uploads => &mut report.uploads,
+        Kind::Tenants => &mut report.tenants,
+        Kind::Deleted => &mut report.deleted,
+        Kind::Overwritten => &mut report.overwritten,
+        Kind::Ropes => &mut report.ropes,
+    }
 }
 
-impl PurgeReport {
-    fn count(&mut self, kind: Kind) -> &mut u64 {
-        match kind {
-            Kind::Sessions => &mut self.sessions,
-            Kind::Links => &mut self.links,
-            Kind::Uploads => &mut self.uploads,
-            Kind::Tenants => &mut self.tenants,
-            Kind::Deleted => &mut self.deleted,
-            Kind::Overwritten => &mut self.overwritten,
-            Kind::Ropes => &mut self.ropes,
-        }
+fn add(sum: &mut PurgeResponse, mut other: PurgeResponse) {
+    for kind in Kind::ALL {
+        *count(sum, kind) += *count(&mut other, kind);
     }
+    sum.chunks += other.chunks;
+    sum.bytes += other.bytes;
+    sum.left += other.left;
+    sum.left_bytes += other.left_bytes;
+    sum.failed += other.failed;
+}
 
-    fn add(&mut self, other: &PurgeReport) {
-        let mut other = *other;
-        for kind in Kind::ALL {
-            *self.count(kind) += *other.count(kind);
-        }
-        self.chunks += other.chunks;
-        self.bytes += other.bytes;
-        self.failed += other.failed;
+fn log(report: PurgeResponse) {
+    if (PurgeResponse { failed: 0, ..report }) != PurgeResponse::default() {
+        let PurgeResponse { sessions, links, uploads, tenants, deleted, overwritten, ropes, .. } = report;
+        let PurgeResponse { chunks, bytes, left, left_bytes, .. } = report;
+        tracing::info!(
+            sessions,
+            links,
+            uploads,
+            tenants,
+            deleted,
+            overwritten,
+            ropes,
+            chunks,
+            bytes,
+            left,
+            left_bytes,
+            "purged"
+        );
     }
-
-    fn log(&self) {
-        let PurgeReport {
-            sessions, links, uploads, tenants, deleted, overwritten, ropes, chunks, bytes, ..
-        } = *self;
-        if (PurgeReport { failed: 0, ..*self }) != PurgeReport::default() {
-            tracing::info!(
-                sessions,
-                links,
-                uploads,
-                tenants,
-                deleted,
-                overwritten,
-                ropes,
-                chunks,
-                bytes,
-                "purged"
-            );
-        }
-        if self.failed > 0 {
-            tracing::warn!(chunks = self.failed, "bytes could not be erased; they are tried again");
-        }
+    if report.failed > 0 {
+        tracing::warn!(chunks = report.failed, "bytes could not be erased; they are tried again");
     }
 }
 
@@ -125,13 +103,13 @@ struct Walks {
 }
 
 /// One round of a purge.
-struct Round<'a> {
-    store: &'a Store,
+pub(super) struct Round<'a> {
+    pub(super) store: &'a Store,
     random: &'a dyn Random,
-    settings: &'a PurgeSettings,
+    pub(super) settings: &'a PurgeSettings,
     /// Whether others are to be left room, and time to erase what they condemned.
     gently: bool,
-    report: PurgeReport,
+    pub(super) report: PurgeResponse,
 }
 
 /// Purges a store to the end: all that is over, and all that nothing refers to.
@@ -142,17 +120,23 @@ pub async fn purge_all(
     store: &Store,
     random: &dyn Random,
     settings: &PurgeSettings,
-) -> Result<PurgeReport, cacheroach_store::Error> {
+) -> Result<PurgeResponse, cacheroach_store::Error> {
     let settings = PurgeSettings { batch: settings.batch.max(1), ..*settings };
     let mut round =
-        Round { store, random, settings: &settings, gently: false, report: PurgeReport::default() };
+        Round { store, random, settings: &settings, gently: false, report: PurgeResponse::default() };
     let mut walks = Walks::default();
     // The walks first: what they find is worked off like the rest.
     while round.walk_files(&mut walks).await? {}
     round.remove().await?;
     while round.walk_chunks(&mut walks).await? {}
     round.collect().await?;
-    Ok(round.report)
+    let mut after = None;
+    loop {
+        after = round.sweep(after.as_ref()).await?;
+        if after.is_none() {
+            return Ok(round.report);
+        }
+    }
 }
 
 impl Round<'_> {
@@ -160,7 +144,8 @@ impl Round<'_> {
         self.walk_files(walks).await?;
         self.remove().await?;
         self.walk_chunks(walks).await?;
-        self.collect().await
+        self.collect().await?;
+        self.sweep_on().await
     }
 
     /// Tells whether there is more to walk.
@@ -186,7 +171,7 @@ impl Round<'_> {
             loop {
                 let begun = Instant::now();
                 let removed = self.store.metadata.remove(kind, limits, *batch).await?;
-                *self.report.count(kind) += removed.rows as u64;
+                *count(&mut self.report, kind) += removed.rows as u64;
                 self.pause(begun).await;
                 if !removed.more {
                     break;
@@ -227,26 +212,11 @@ impl Round<'_> {
 
     /// Erases bytes and forgets them; answers which could not be erased.
     async fn erase(&mut self, chunks: Vec<Condemned>) -> Result<Vec<i64>, cacheroach_store::Error> {
-        let tier = Arc::clone(&self.store.chunks);
-        let erasing = stream::iter(chunks).map(move |one| {
-            let tier = Arc::clone(&tier);
-            async move {
-                let place = one.place.clone();
-                let chunk = KeptChunk { tenant: one.tenant, hash: one.chunk, length: one.length, place };
-                (tier.erase(&chunk).await, one)
-            }
-        });
-        let outcomes: Vec<_> = erasing.buffer_unordered(ERASED_AT_ONCE).collect().await;
-        let (mut erased, mut failed) = (Vec::new(), Vec::new());
-        for (outcome, chunk) in outcomes {
-            match outcome {
-                Ok(()) => erased.push(chunk),
-                Err(error) => {
-                    tracing::debug!(%error, "bytes could not be erased");
-                    failed.push(chunk.generation);
-                }
-            }
-        }
+        let kept = |one: Condemned| {
+            let place = one.place.clone();
+            (KeptChunk { tenant: one.tenant, hash: one.chunk, length: one.length, place }, one)
+        };
+        let (erased, failed) = self.erase_all(chunks.into_iter().map(kept).collect()).await;
         if !erased.is_empty() {
             hit(Step::PurgeAfterErase);
             self.store.metadata.drop_chunks(&erased).await?;
@@ -254,8 +224,29 @@ impl Round<'_> {
         }
         self.report.chunks += erased.len() as u64;
         self.report.bytes += erased.iter().map(|chunk| u64::from(chunk.length)).sum::<u64>();
+        Ok(failed.iter().map(|chunk| chunk.generation).collect())
+    }
+
+    /// Erases bytes; answers what stands for those that are gone, and for those that could not be erased.
+    pub(super) async fn erase_all<T: Send>(&mut self, all: Vec<(KeptChunk, T)>) -> (Vec<T>, Vec<T>) {
+        let tier = Arc::clone(&self.store.chunks);
+        let erasing = stream::iter(all).map(move |(chunk, one)| {
+            let tier = Arc::clone(&tier);
+            async move { (tier.erase(&chunk).await, one) }
+        });
+        let outcomes: Vec<_> = erasing.buffer_unordered(ERASED_AT_ONCE).collect().await;
+        let (mut erased, mut failed) = (Vec::new(), Vec::new());
+        for (outcome, one) in outcomes {
+            match outcome {
+                Ok(()) => erased.push(one),
+                Err(error) => {
+                    tracing::debug!(%error, "bytes could not be erased");
+                    failed.push(one);
+                }
+            }
+        }
         self.report.failed += failed.len() as u64;
-        Ok(failed)
+        (erased, failed)
     }
 
     async fn pause(&self, begun: Instant) {
@@ -280,7 +271,7 @@ impl Service {
                 random: &*self.random,
                 settings,
                 gently: true,
-                report: PurgeReport::default(),
+                report: PurgeResponse::default(),
             };
             // Whatever goes wrong in one round, there is a next one.
             match AssertUnwindSafe(round.run(&mut walks)).catch_unwind().await {
@@ -291,19 +282,19 @@ impl Service {
                 }
                 Err(_) => tracing::error!("a round of the purge panicked"),
             }
-            round.report.log();
-            self.count_purged(&round.report);
+            log(round.report);
+            self.count_purged(round.report);
         }
     }
 
     /// What this server has purged since it was started.
     #[must_use]
-    pub fn purged(&self) -> PurgeReport {
+    pub fn purged(&self) -> PurgeResponse {
         *self.purged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn count_purged(&self, report: &PurgeReport) {
-        self.purged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(report);
+    fn count_purged(&self, report: PurgeResponse) {
+        add(&mut self.purged.lock().unwrap_or_else(std::sync::PoisonError::into_inner), report);
     }
 
     /// Between half of an interval and one and a half, so that servers don't meet.
@@ -318,39 +309,9 @@ impl Ask for stores::Purge {
     type Answer = PurgeResponse;
 
     async fn answer(service: &Service, _: &Caller, (): ()) -> Result<PurgeResponse> {
-        let report = purge_all(&service.store, &*service.random, &service.settings.purge).await;
-        let report = report.map_err(Error::from)?;
-        report.log();
-        service.count_purged(&report);
-        Ok(report.into())
-    }
-}
-
-impl From<PurgeReport> for PurgeResponse {
-    fn from(report: PurgeReport) -> Self {
-        let PurgeReport {
-            sessions,
-            links,
-            uploads,
-            tenants,
-            deleted,
-            overwritten,
-            ropes,
-            chunks,
-            bytes,
-            failed,
-        } = report;
-        PurgeResponse {
-            sessions,
-            links,
-            uploads,
-            tenants,
-            deleted,
-            overwritten,
-            ropes,
-            chunks,
-            bytes,
-            failed,
-        }
+        let report = purge_all(&service.store, &*service.random, &service.settings.purge).await?;
+        log(report);
+        service.count_purged(report);
+        Ok(report)
     }
 }

@@ -149,6 +149,11 @@ TABLE sessions
     note TEXT NOT NULL DEFAULT ''::text
     tenant_gone BOOL NOT NULL DEFAULT false
 
+TABLE sweep
+    id INT8 NOT NULL
+    after BYTEA
+    due_at INT8 NOT NULL
+
 TABLE tenants
     tenant BYTEA NOT NULL
     label TEXT NOT NULL
@@ -222,6 +227,7 @@ CASE
     ELSE ((on_principal IS NULL) <> (tenant IS NULL))
 END)
 sessions: CHECK (((tenant IS NULL) = (path IS NULL)))
+sweep: CHECK ((id = 1))
 tenants: CHECK ((keep_versions >= 0))
 tenants: CHECK ((keep_versions_for >= 0))
 tenants: CHECK ((label <> ''::text))
@@ -269,6 +275,7 @@ CREATE UNIQUE INDEX sessions_by_name ON sessions USING btree (principal, name) W
 CREATE INDEX sessions_of_principal ON sessions USING btree (principal, expires_at);
 CREATE INDEX sessions_on_tenant ON sessions USING btree (tenant) WHERE (tenant IS NOT NULL);
 CREATE UNIQUE INDEX sessions_pkey ON sessions USING btree (region, session);
+CREATE UNIQUE INDEX sweep_pkey ON sweep USING btree (id);
 CREATE UNIQUE INDEX tenants_pkey ON tenants USING btree (tenant);
 CREATE UNIQUE INDEX uploads_by_id ON uploads USING btree (upload);
 CREATE INDEX uploads_finished ON uploads USING btree (deadline) WHERE (outcome IS NOT NULL);

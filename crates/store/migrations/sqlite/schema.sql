@@ -186,6 +186,12 @@ CREATE TABLE sessions (
     CHECK ((tenant IS NULL) = (path IS NULL))
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE sweep (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    after BLOB,
+    due_at INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE tenants (
     tenant BLOB NOT NULL PRIMARY KEY,
     label TEXT NOT NULL CHECK (label <> ''),

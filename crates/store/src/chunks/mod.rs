@@ -13,6 +13,8 @@ pub mod object;
 mod tests;
 pub mod verified;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{Hash, Region, TenantId, Timestamp};
@@ -59,6 +61,14 @@ pub struct FoundChunk {
     pub generation: i64,
     /// They were written then or before, by the clock of whoever keeps them; none: nobody noted it.
     pub written_at: Option<Timestamp>,
+}
+
+impl FoundChunk {
+    /// Whether they were there so long ago. Of what nobody noted the time it is never said.
+    #[must_use]
+    pub fn is_as_old_as(&self, age: Duration, now: Timestamp) -> bool {
+        self.written_at.is_some_and(|written_at| now.since(written_at) >= age)
+    }
 }
 
 /// A part of what a tier has.

@@ -70,6 +70,7 @@ const MIGRATIONS: &[(&str, &str)] = files![
     "0041_outcomes",
     "0042_outcomes_by_time",
     "0043_identity",
+    "0044_sweep",
 ];
 
 /// How long a lease lasts that nobody renews.

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../migrations/sqlite/0006_purge.sql")),
     (7, include_str!("../../migrations/sqlite/0007_chunk_data.sql")),
     (9, include_str!("../../migrations/sqlite/0009_identity.sql")),
+    (10, include_str!("../../migrations/sqlite/0010_sweep.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {

@@ -20,6 +20,7 @@ mod regions;
 mod sessions;
 mod statements;
 mod subject;
+mod sweep;
 mod tenants;
 mod tools;
 mod uploads;
@@ -229,6 +230,13 @@ const CASES: &[Case] = cases! {
         p6_the_walk_finds_what_no_list_names,
         sessions_and_links_rest_for_a_day_and_go,
         a_tenant_goes_in_batches_and_is_never_seen_again,
+    }
+    sweep {
+        f01_bytes_whose_writer_died_are_left_once_its_lease_is_over,
+        f01_the_copy_of_a_writer_that_came_second_and_died_is_left,
+        p6_what_is_condemned_is_its_collectors_to_erase,
+        what_has_no_time_is_never_old,
+        f31_all_servers_share_one_sweep_which_outlives_them,
     }
     inspect {
         rows_are_walked_in_the_order_of_their_keys_a_page_at_a_time,

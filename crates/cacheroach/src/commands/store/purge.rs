@@ -37,6 +37,10 @@ pub(crate) struct PurgeFlags {
     /// How long versions are kept after they were overwritten; 0: for ever. Tenants may have a rule of their own.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration::parse)]
     keep_versions_for: Duration,
+    /// Bytes in the chunk tier that nothing refers to are left over when they are as old as this: as long as a backup of the
+    /// database that knows them may still be put back.
+    #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = duration::parse)]
+    left_after: Duration,
 }
 
 impl PurgeFlags {
@@ -44,7 +48,12 @@ impl PurgeFlags {
         let deleted_for = Some(self.purge_duration).filter(|length| !length.is_zero());
         let retention = Retention { versions: Some(self.keep_versions), age: Some(self.keep_versions_for) };
         let batch = usize::try_from(self.purge_limit).unwrap_or(usize::MAX);
-        PurgeSettings { limits: Limits { deleted_for, retention }, batch, ..PurgeSettings::default() }
+        PurgeSettings {
+            limits: Limits { deleted_for, retention },
+            batch,
+            left_after: self.left_after,
+            ..PurgeSettings::default()
+        }
     }
 }
 
@@ -74,7 +83,7 @@ impl Purge {
                     return Err(Error::new("--purgeLimit 0: nothing is ever purged"));
                 }
                 let gone = purge_all(&store, &SystemRandom, &settings).await;
-                gone.map_err(|e| Error::because("cannot purge the store", e))?.into()
+                gone.map_err(|e| Error::because("cannot purge the store", e))?
             }
             // Most likely because a server has it open, which says where it listens.
             Err(_) if self.place.data_dir.join(ADDRESS_FILE).exists() => self.ask(context).await?,
@@ -110,6 +119,8 @@ fn show(context: &Context, gone: &PurgeResponse) -> Result<(), Error> {
         ("Ropes", count(gone.ropes)),
         ("Chunks", count(gone.chunks)),
         ("Bytes", count(gone.bytes)),
+        ("Left", count(gone.left)),
+        ("Left bytes", count(gone.left_bytes)),
         ("Failed", count(gone.failed)),
     ];
     facts(context.format, rows)?;

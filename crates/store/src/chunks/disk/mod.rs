@@ -27,6 +27,7 @@
 //! | 16 | 8 | generation, signed |
 //! | 24 | 16 | tenant |
 //! | 40 | 8 | the checksum: XXH3-64 of the chunk's hash, then its bytes |
+//! | 48 | 8 | when it was written, microseconds since 1970; 0: nobody noted it, and the pack's own time counts |
 //! | 88 | 8 | XXH3-64 of the header with these 8 bytes zero, seeded with the pack's seed |
 //! | 96 | 32 | the chunk's hash, SHA-256 |
 //! | 128 | length | the chunk's bytes |

@@ -2,11 +2,13 @@
 
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
 use super::files::PackFile;
 use super::record::{self, BLOCK, HEADER, Spot, room};
+use super::walk::timestamp;
 use crate::chunks::{NewChunk, Place};
 use crate::{Error, Result};
 
@@ -79,6 +81,7 @@ impl Pack {
         const PADDING: [u8; 4096] = [0; 4096];
         const { assert!(PADDING.len() as u64 == BLOCK) };
         let mut at = region.offset;
+        let written_at = timestamp(now());
         let mut spots = Vec::with_capacity(chunks.len());
         let mut headers = Vec::with_capacity(chunks.len());
         for chunk in chunks {
@@ -86,7 +89,7 @@ impl Pack {
             let checksum = record::checksum(&chunk.hash, &chunk.bytes);
             let block = u32::try_from(at / BLOCK).map_err(io::Error::other)?;
             spots.push(Spot { pack: self.number, block, length, checksum });
-            headers.push(record::header(chunk, length, checksum, self.seed));
+            headers.push(record::header(chunk, length, checksum, written_at, self.seed));
             at += room(length);
         }
         let mut slices = Vec::with_capacity(3 * chunks.len());
@@ -178,6 +181,15 @@ impl Pack {
 }
 
 /// The same error for the next in line.
+/// What a file system would note.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "packs are their own keeper: this is their file system's clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

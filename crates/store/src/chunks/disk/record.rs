@@ -1,6 +1,6 @@
 //! The bytes of headers and places. The format is described in [`super`].
 
-use cacheroach_model::{CHUNK_SIZE, Hash, TenantId};
+use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::chunks::{KeptChunk, NewChunk, Place};
@@ -29,13 +29,20 @@ pub(super) fn pack_header(number: u32, seed: u64) -> Vec<u8> {
 }
 
 /// The header of a record, given the [`checksum`] of its chunk.
-pub(super) fn header(chunk: &NewChunk, length: u32, checksum: u64, seed: u64) -> [u8; HEADER] {
+pub(super) fn header(
+    chunk: &NewChunk,
+    length: u32,
+    checksum: u64,
+    written_at: Timestamp,
+    seed: u64,
+) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(RECORD_MAGIC);
     header[8..12].copy_from_slice(&length.to_be_bytes());
     header[16..24].copy_from_slice(&chunk.generation.to_be_bytes());
     header[24..40].copy_from_slice(chunk.tenant.as_bytes());
     header[40..48].copy_from_slice(&checksum.to_be_bytes());
+    header[48..56].copy_from_slice(&written_at.micros().to_be_bytes());
     header[HASH..].copy_from_slice(chunk.hash.as_bytes());
     let own = xxh3_64_with_seed(&header, seed);
     header[88..96].copy_from_slice(&own.to_be_bytes());
@@ -64,6 +71,8 @@ pub(super) struct Named {
     pub(super) generation: i64,
     pub(super) length: u32,
     pub(super) checksum: u64,
+    /// None: nobody noted it.
+    pub(super) written_at: Option<Timestamp>,
 }
 
 /// `None` for what is no header that was written under this seed, holes and torn ones among them.
@@ -75,12 +84,14 @@ pub(super) fn parse_header(bytes: &[u8], seed: u64) -> Option<Named> {
         return None;
     }
     let length = u32::from_be_bytes(part(&header, 8));
+    let written_at = i64::from_be_bytes(part(&header, 48));
     (length as usize <= CHUNK_SIZE).then_some(Named {
         tenant: TenantId::new(part(&header, 24)),
         hash: Hash::new(part(&header, HASH)),
         generation: i64::from_be_bytes(part(&header, 16)),
         length,
         checksum: u64::from_be_bytes(part(&header, 40)),
+        written_at: (written_at != 0).then(|| Timestamp::from_micros(written_at)),
     })
 }
 
@@ -188,7 +199,9 @@ mod tests {
             bytes: Bytes::from_static(b"some bytes"),
         };
         let sum = checksum(&chunk.hash, &chunk.bytes);
-        let header = header(&chunk, 10, sum, 99);
+        let written_at = Timestamp::from_micros(5);
+        let header = header(&chunk, 10, sum, written_at, 99);
+        assert_eq!(parse_header(&header, 99).unwrap().written_at, Some(written_at));
         assert_eq!(checksum_of_record(&[&header[..], b"some bytes"].concat()), sum);
         let kept = KeptChunk { tenant: chunk.tenant, hash: chunk.hash, length: 10, place: Place(Vec::new()) };
         assert!(names(&header, &kept));

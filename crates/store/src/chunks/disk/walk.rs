@@ -26,7 +26,8 @@ pub(super) fn parse(cursor: &Cursor) -> Result<(u32, u32)> {
     Ok((u32::from_be_bytes(pack), u32::from_be_bytes(block)))
 }
 
-/// Records of a pack from a block on. What was changed last in a pack is younger than all that is in it.
+/// Records of a pack from a block on. What was changed last in a pack is younger than all that is in it, which counts
+/// where a record does not say when it was written itself: holes are changes, too.
 pub(super) fn page(pack: u32, file: &dyn PackFile, block: u32, limit: usize) -> io::Result<Page> {
     let (end, changed_at) = file.extent()?;
     let mut page = Page { chunks: Vec::new(), next: Some(cursor(pack, 0)) };
@@ -69,7 +70,6 @@ fn skip(file: &dyn PackFile, at: u64, seed: u64) -> io::Result<u64> {
 
 fn found(pack: u32, block: u32, named: &Named, changed_at: SystemTime) -> FoundChunk {
     let spot = Spot { pack, block, length: named.length, checksum: named.checksum };
-    let since = changed_at.duration_since(UNIX_EPOCH).unwrap_or_default();
     FoundChunk {
         chunk: KeptChunk {
             tenant: named.tenant,
@@ -78,6 +78,11 @@ fn found(pack: u32, block: u32, named: &Named, changed_at: SystemTime) -> FoundC
             place: spot.place(),
         },
         generation: named.generation,
-        written_at: Some(Timestamp::default().after(since)),
+        written_at: Some(named.written_at.unwrap_or_else(|| timestamp(changed_at))),
     }
+}
+
+/// As the file system tells it.
+pub(super) fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::default().after(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

@@ -4,6 +4,7 @@
 mod chunks;
 mod overwritten;
 mod ropes;
+mod sweep;
 mod tenants;
 mod uploads;
 
@@ -20,6 +21,7 @@ use super::row::{all, blob, change, get, limit, optional_blob};
 use super::run::Outcome;
 use super::statement::sql;
 use crate::Result;
+use crate::chunks::{Cursor, FoundChunk};
 use crate::purge::{Condemned, Condemning, Kind, Limits, Purge, REST, Removed};
 
 pub(super) use ropes::take_apart;
@@ -202,5 +204,21 @@ impl Purge for Postgres {
             overwritten::walk(transaction, retention, after, most, now).boxed()
         })
         .await
+    }
+
+    async fn list_unnamed(&self, found: &[FoundChunk]) -> Result<Vec<FoundChunk>> {
+        sweep::unnamed(self, found).await
+    }
+
+    async fn begin_sweep_step(&self, patience: Duration) -> Result<Option<Option<Cursor>>> {
+        sweep::begin(self, patience).await
+    }
+
+    async fn end_sweep_step(&self, next: Option<&Cursor>, pause: Duration) -> Result<()> {
+        sweep::end(self, next, pause).await
+    }
+
+    async fn made_at(&self) -> Result<Timestamp> {
+        sweep::made_at(self).await
     }
 }

@@ -4,6 +4,7 @@
 mod chunks;
 mod overwritten;
 mod ropes;
+mod sweep;
 mod tenants;
 mod uploads;
 
@@ -16,6 +17,7 @@ use rusqlite::{Connection, Row, params};
 use super::Sqlite;
 use super::row::{all, blob, change, get, limit, one, optional_blob};
 use crate::Result;
+use crate::chunks::{Cursor, FoundChunk};
 use crate::purge::{Condemned, Condemning, Kind, Limits, Purge, REST, Removed};
 
 pub(super) use ropes::{loosen, take_apart};
@@ -174,6 +176,27 @@ impl Purge for Sqlite {
             self.writer.write(note).await?;
         }
         Ok(next)
+    }
+
+    async fn list_unnamed(&self, found: &[FoundChunk]) -> Result<Vec<FoundChunk>> {
+        let found = found.to_vec();
+        self.readers.read(move |connection| sweep::unnamed(connection, found)).await
+    }
+
+    async fn begin_sweep_step(&self, patience: Duration) -> Result<Option<Option<Cursor>>> {
+        self.writer.write(move |connection, now| sweep::begin(connection, patience, now)).await
+    }
+
+    async fn end_sweep_step(&self, next: Option<&Cursor>, pause: Duration) -> Result<()> {
+        let next = next.cloned();
+        let end = move |connection: &Connection, now: Timestamp| {
+            sweep::end(connection, next.as_ref(), now.after(pause))
+        };
+        self.writer.write(end).await
+    }
+
+    async fn made_at(&self) -> Result<Timestamp> {
+        self.readers.read(sweep::made_at).await
     }
 }
 

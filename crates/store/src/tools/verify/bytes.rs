@@ -4,7 +4,8 @@ use futures::{StreamExt as _, stream};
 
 use super::{MOST_REMEMBERED, PAGE, Problem, Touches, Verify, Wrong, is_damage, text};
 use crate::chunks::FoundChunk;
-use crate::inspect::{CHUNKS, CONDEMNED, Key, Row, Value};
+use crate::inspect::{CHUNKS, Key, Row, Value};
+use crate::purge::list_left;
 use crate::tools::LiveChunk;
 use crate::{Error, Result};
 
@@ -70,11 +71,11 @@ impl<F: FnMut(super::Finding) + Send> Verify<'_, F> {
         self.found(Wrong { problem, tenant, detail: text(&error), repaired, touches }).await
     }
 
-    /// Walks what the tier has.
+    /// Walks what the tier has and no row names.
     pub(super) async fn left_bytes(&mut self) -> Result<()> {
         let mut cursor = None;
         loop {
-            let page = self.store.chunks.list(cursor.as_ref(), PAGE).await?;
+            let page = list_left(self.store, cursor.as_ref(), PAGE).await?;
             for found in page.chunks {
                 self.left_chunk(found).await?;
             }
@@ -86,11 +87,7 @@ impl<F: FnMut(super::Finding) + Send> Verify<'_, F> {
     }
 
     async fn left_chunk(&mut self, found: FoundChunk) -> Result<()> {
-        if self.is_named(&found).await? {
-            return Ok(());
-        }
-        let age = found.written_at.map(|written_at| self.now.since(written_at));
-        if age.is_none_or(|age| age < self.settings.left_after) {
+        if !found.is_as_old_as(self.settings.left_after, self.now) {
             self.done.young += 1;
             return Ok(());
         }
@@ -104,24 +101,6 @@ impl<F: FnMut(super::Finding) + Send> Verify<'_, F> {
         let detail = format!("{} bytes of chunk {}", found.chunk.length, found.chunk.hash);
         let (tenant, touches) = (found.chunk.tenant, Touches::Nothing);
         self.found(Wrong { problem: Problem::LeftBytes, tenant, detail, repaired, touches }).await
-    }
-
-    /// Whether a row names these bytes, or may name them in a moment, or they are about to be erased anyway.
-    async fn is_named(&self, found: &FoundChunk) -> Result<bool> {
-        let place = Value::Bytes(found.chunk.place.0.clone());
-        let key = vec![
-            Value::Bytes(found.chunk.tenant.as_bytes().to_vec()),
-            Value::Bytes(found.chunk.hash.as_bytes().to_vec()),
-        ];
-        if let Some(row) = self.store.metadata.find_row(&CHUNKS, &key).await? {
-            let is_pending = row.number("state") == 0 && row.number("generation") == found.generation;
-            if *row.get("place") == place || is_pending {
-                return Ok(true);
-            }
-        }
-        let condemned =
-            self.store.metadata.find_row(&CONDEMNED, &vec![Value::Number(found.generation)]).await?;
-        Ok(condemned.is_some_and(|row| *row.get("place") == place))
     }
 }
 

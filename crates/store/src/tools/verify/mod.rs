@@ -13,6 +13,7 @@ use std::time::Duration;
 use cacheroach_model::{Hash, Path, RopeId, TenantId, Timestamp, Version};
 
 use crate::inspect::Touched;
+use crate::purge::LEFT_AFTER;
 use crate::{Error, Result, Store};
 
 /// How a store is verified.
@@ -28,7 +29,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { repair: false, concurrency: 8, left_after: Duration::from_secs(2 * 3600) }
+        Settings { repair: false, concurrency: 8, left_after: LEFT_AFTER }
     }
 }
 
