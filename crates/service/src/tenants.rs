@@ -30,7 +30,12 @@ pub(crate) fn named(id: Option<&tenant::Id>, field: &str) -> Result<TenantId> {
 
 /// Texts that people give to things, in bytes.
 pub(crate) fn check_label(field: &str, text: &str) -> Result<()> {
-    if text.len() > 1024 { Err(Error::invalid(field, "at most 1024 bytes")) } else { Ok(()) }
+    match text {
+        text if text.len() > 1024 => Err(Error::invalid(field, "at most 1024 bytes")),
+        // Not every database can keep it.
+        text if text.contains('\0') => Err(Error::invalid(field, "no zero characters")),
+        _ => Ok(()),
+    }
 }
 
 fn retention(message: tenant::Retention) -> Result<Retention> {

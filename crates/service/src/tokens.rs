@@ -141,6 +141,7 @@ impl Ask for tokens::Load {
                 Some(id) => metadata.find_session(id).await?,
                 None => return Err(Error::invalid("ID", "which session")),
             },
+            Some(load_request::Kind::Name(name)) if name.contains('\0') => return Err(missing),
             Some(load_request::Kind::Name(name)) => match caller.principal() {
                 Some(principal) => metadata.find_session_by_name(principal, &name).await?,
                 None => None,

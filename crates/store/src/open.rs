@@ -41,7 +41,8 @@ impl Location {
             Some(("sqlite", dir)) if !dir.is_empty() => Ok(Location::Sqlite(dir.into())),
             Some(("postgres" | "postgresql", _)) => Location::postgres(url),
             _ if is_pairs(url) => Location::postgres(url),
-            Some((scheme, _)) => Err(format!("this release has no engine for {scheme}")),
+            Some((scheme, _)) if is_scheme(scheme) => Err(format!("this release has no engine for {scheme}")),
+            Some(_) => Err("neither a URL nor key=value pairs".into()),
             None => Err("neither a URL nor key=value pairs".into()),
         }
     }
@@ -51,6 +52,12 @@ impl Location {
             .map(|connect| Location::Postgres(Box::new(connect)))
             .map_err(|error| error.to_string())
     }
+}
+
+/// Whether it may be shown: what is before a colon is a scheme or, mistyped, part of a connect string with its password.
+fn is_scheme(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+.-".contains(&byte);
+    (1..=16).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Whether it is a connect string of `key=value` pairs.
@@ -157,7 +164,7 @@ pub async fn open_to_read(settings: &Settings, clock: Arc<dyn Clock>) -> Result<
         // What others write meanwhile is the database's to keep apart.
         Location::Postgres(connect) => {
             let clock = (!settings.database_time).then_some(clock);
-            let engine = Arc::new(Postgres::open(connect, settings.region.clone(), clock).await?);
+            let engine = Arc::new(Postgres::open_to_read(connect, settings.region.clone(), clock).await?);
             (Arc::clone(&engine) as _, engine)
         }
     };

@@ -19,8 +19,12 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3);
 /// Of how many tenants.
 const REMEMBERED: usize = 10_000;
 
-/// The first byte of places that name a region. The tiers' own places begin with 0, 1 and 2.
+/// The first byte of places that name a region. The tiers' own places begin with 0, 1, 2 and 3; but for those of rows as
+/// they were at first, which begin with anything.
 const NAMED: u8 = b'R';
+
+/// The length of such a place. With a region before it, any place is longer.
+const BARE_ROW: usize = 16;
 
 /// Knows where tenants are at home.
 #[async_trait]
@@ -137,6 +141,9 @@ pub fn region_of(place: &Place) -> Option<Region> {
 
 /// A place: [`NAMED`], the length of the region's name, the name, and what the region's tier made.
 fn split(bytes: &[u8]) -> Option<(Region, &[u8])> {
+    if bytes.len() == BARE_ROW {
+        return None;
+    }
     let rest = bytes.strip_prefix(&[NAMED])?;
     let (length, rest) = rest.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*length))?;

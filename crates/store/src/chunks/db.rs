@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
 
-use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
+use super::{Chunks, elsewhere, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
 /// The key of a row, never used twice.
@@ -64,7 +64,7 @@ pub trait ChunkRows: Send + Sync {
     async fn list_chunk_rows(&self, after: Option<&RowKey>, limit: usize) -> Result<Vec<FoundRow>>;
 }
 
-/// A tier of rows. A place is the generation and the attempt, big-endian.
+/// A tier of rows. A place is a 3, the generation and the attempt, big-endian; at first it was without the 3.
 ///
 /// What it reads has the length that was written; whether it is the same bytes is for
 /// [`Verified`](super::verified::Verified) to say.
@@ -78,17 +78,20 @@ impl Db {
     }
 }
 
+/// What places begin with, by which they are told from those of regions and of other tiers.
+const VERSION: u8 = 3;
+
 fn place(row: &RowKey) -> Place {
-    Place([row.generation.to_be_bytes(), row.attempt.to_be_bytes()].concat())
+    Place([&[VERSION][..], &row.generation.to_be_bytes(), &row.attempt.to_be_bytes()].concat())
 }
 
 fn row_of(chunk: &KeptChunk) -> Result<RowKey> {
-    let parts = chunk
-        .place
-        .0
-        .split_first_chunk()
-        .and_then(|(generation, rest)| Some((*generation, rest.try_into().ok()?)));
-    let Some((generation, attempt)) = parts else { return Err(damaged(chunk, "its place is no row's")) };
+    let key = match &chunk.place.0[..] {
+        [VERSION, key @ ..] if key.len() == 16 => key,
+        key => key,
+    };
+    let parts = key.split_first_chunk().and_then(|(generation, rest)| Some((*generation, rest.try_into().ok()?)));
+    let Some((generation, attempt)) = parts else { return Err(elsewhere(chunk, "a row of the database")) };
     Ok(RowKey {
         tenant: chunk.tenant,
         hash: chunk.hash,

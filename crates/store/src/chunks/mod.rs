@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{Hash, Region, TenantId, Timestamp};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A chunk to be kept.
 #[derive(Clone, Debug)]
@@ -91,6 +91,12 @@ pub struct Whereabouts {
     pub region: Option<Region>,
     /// In what kind of tier: `db`, `disk`, `objects`, `memory`.
     pub tier: String,
+}
+
+/// The error of a place that no tier of this kind gave out: the bytes may be well in the tier that did.
+fn elsewhere(chunk: &KeptChunk, what: &str) -> Error {
+    let KeptChunk { hash, place, .. } = chunk;
+    Error::Failed(format!("chunk {hash}: {:02x?} is not the place of {what}: is --chunks right?", place.0).into())
 }
 
 /// A chunk tier.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use cacheroach_model::{Hash, Path, RopeId, TenantId, Version};
 use deadpool_postgres::{ClientWrapper, Object, Transaction};
 use futures::FutureExt as _;
+use futures::future::try_join_all;
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
@@ -181,10 +182,10 @@ impl Inspect for Postgres {
         self.transact(move |transaction, _| {
             let rows = Arc::clone(&rows);
             async move {
-                for row in rows.iter() {
-                    restore(transaction, row).await?;
-                }
-                Ok(())
+                // The first one prepares the statement; then all are on their way at once: it may be a long one.
+                let Some((first, others)) = rows.split_first() else { return Ok(()) };
+                restore(transaction, first).await?;
+                try_join_all(others.iter().map(|row| restore(transaction, row))).await.map(drop)
             }
             .boxed()
         })
@@ -198,10 +199,10 @@ impl Inspect for Postgres {
             async move {
                 let (name, key_names, marks) = (table.name, table.key_names(), marks(table.key));
                 let sql = sql!("DELETE FROM {name} WHERE ({key_names}) = ({marks})");
-                for key in keys.iter() {
-                    change(transaction, &sql, &bound(key)).await?;
-                }
-                Ok(())
+                let remove = async |key: &Key| change(transaction, &sql, &bound(key)).await;
+                let Some((first, others)) = keys.split_first() else { return Ok(()) };
+                remove(first).await?;
+                try_join_all(others.iter().map(remove)).await.map(drop)
             }
             .boxed()
         })

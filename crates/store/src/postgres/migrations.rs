@@ -71,6 +71,7 @@ const MIGRATIONS: &[(&str, &str)] = files![
     "0042_outcomes_by_time",
     "0043_identity",
     "0044_sweep",
+    "0060_versions_of_call",
 ];
 
 /// How long a lease lasts that nobody renews.
@@ -98,6 +99,10 @@ fn text_for(dialect: Dialect, name: &str, text: &'static str) -> Option<Cow<'sta
 /// Does what is still to be done, or waits until somebody else has done it.
 pub(super) async fn run(connect: &Connect, client: &Client, dialect: Dialect) -> Result<()> {
     let end = Instant::now() + PATIENCE;
+    // Who only works here need not be allowed to make tables.
+    if !is_new(client).await? && missing(client).await?.is_empty() {
+        return Ok(());
+    }
     prepare(client, end).await?;
     let holder = super::random_id();
     loop {
@@ -117,6 +122,29 @@ pub(super) async fn run(connect: &Connect, client: &Client, dialect: Dialect) ->
             return Err(Error::Busy(problem.into()));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// For who may change nothing: whether the schema is the one that this program works with.
+pub(super) async fn check(client: &Client) -> Result<()> {
+    if is_new(client).await? {
+        return Err(Error::Failed("there is no store in this database".into()));
+    }
+    match missing(client).await?.first() {
+        None => Ok(()),
+        Some((_, name, _)) => {
+            let problem = format!("the store's schema lacks {name}: run `cacheroach store migrate` first");
+            Err(Error::Failed(problem.into()))
+        }
+    }
+}
+
+/// Whether nobody has begun to make a store here.
+async fn is_new(client: &Client) -> Result<bool> {
+    match client.query(&sql!("SELECT number FROM migrations LIMIT 0"), &[]).await {
+        Ok(_) => Ok(false),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(true),
+        Err(error) => Err(Failure::from(error).into()),
     }
 }
 

@@ -79,6 +79,15 @@ enum Dialect {
     Cockroach,
 }
 
+/// What is done about the schema.
+#[derive(Clone, Copy)]
+enum Schema {
+    /// It is made, or brought up to date.
+    Made,
+    /// It must be there as it is.
+    Found,
+}
+
 /// How long a start waits for a database that is not there yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -96,8 +105,29 @@ impl Postgres {
         region: impl Into<Option<Region>>,
         clock: Option<Arc<dyn Clock>>,
     ) -> Result<Self> {
+        Postgres::over(connect, region.into(), clock, Schema::Made).await
+    }
+
+    /// Connects, and changes nothing by that.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`]; there is no store, or its schema is not the one of this program.
+    pub async fn open_to_read(
+        connect: &Connect,
+        region: Option<Region>,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self> {
+        Postgres::over(connect, region, clock, Schema::Found).await
+    }
+
+    async fn over(
+        connect: &Connect,
+        region: Option<Region>,
+        clock: Option<Arc<dyn Clock>>,
+        schema: Schema,
+    ) -> Result<Self> {
         let measured = Arc::new(DatabaseClock::new());
-        let (dialect, region) = prepared(connect, region.into().as_ref(), &measured).await?;
+        let (dialect, region) = prepared(connect, region.as_ref(), &measured, schema).await?;
         let pool = Arc::new(Pool::new(connect, dialect)?);
         let heard = Arc::new(health::Heard::new());
         let (clock, measuring) = match clock {
@@ -147,12 +177,16 @@ async fn prepared(
     connect: &Connect,
     region: Option<&Region>,
     clock: &DatabaseClock,
+    schema: Schema,
 ) -> Result<(Dialect, Region)> {
     let end = Instant::now() + PATIENCE;
     let prepare = async || {
         let client = connect.connect().await?;
         let dialect = Dialect::of(&client).await?;
-        migrations::run(connect, &client, dialect).await?;
+        match schema {
+            Schema::Made => migrations::run(connect, &client, dialect).await?,
+            Schema::Found => migrations::check(&client).await?,
+        }
         let region = match region {
             Some(region) => region.clone(),
             None => regions::of_server(&client, dialect).await?,

@@ -37,11 +37,14 @@ fn taken(failure: Failure) -> Failure {
     Error::Taken(field).into()
 }
 
-/// Until the end of the transaction the principal can't be deleted.
-pub(super) async fn must_exist(client: &impl GenericClient, id: PrincipalId) -> Outcome<()> {
+/// Whether there is one. If so, it can't be deleted until the end of the transaction.
+pub(super) async fn exists(client: &impl GenericClient, id: PrincipalId) -> Outcome<bool> {
     let sql = sql!("SELECT principal FROM principals WHERE principal = $1 FOR KEY SHARE");
-    let found = one(client, &sql, &[&&id.as_bytes()[..]], |_| Ok(())).await?;
-    Ok(found.ok_or(Error::Missing("principal"))?)
+    Ok(one(client, &sql, &[&&id.as_bytes()[..]], |_| Ok(())).await?.is_some())
+}
+
+pub(super) async fn must_exist(client: &impl GenericClient, id: PrincipalId) -> Outcome<()> {
+    if exists(client, id).await? { Ok(()) } else { Err(Error::Missing("principal").into()) }
 }
 
 async fn ensure(client: &impl GenericClient, new: &Principal, region: &Region) -> Outcome<Principal> {

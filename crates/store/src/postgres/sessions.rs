@@ -1,12 +1,12 @@
 //! Sessions in PostgreSQL.
 
 use async_trait::async_trait;
-use cacheroach_model::{PrincipalId, Region, Scope, Session, SessionId, Timestamp};
+use cacheroach_model::{PrincipalId, Region, Scope, Session, SessionId, TenantId, Timestamp};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::failure::Failure;
-use super::row::{change, get, one, session, time};
+use super::row::{blob, change, get, one, optional_blob, session, time};
 use super::run::Outcome;
 use super::statement::sql;
 use super::{Postgres, principals, tenants};
@@ -107,6 +107,19 @@ async fn renew(
     now: Timestamp,
 ) -> Outcome<Option<Session>> {
     let (old, now) = (&old.as_bytes()[..], now.micros());
+    // Whoever deletes its principal or its tenant ends all sessions there are: this one must not come after them unseen.
+    let holders = sql!("SELECT principal, tenant FROM sessions WHERE session = $1");
+    let read =
+        |row: &Row| Ok((blob::<PrincipalId>(row, "principal")?, optional_blob::<TenantId>(row, "tenant")?));
+    let Some((principal, tenant)) = one(client, &holders, &[&old], read).await? else { return Ok(None) };
+    if !principals::exists(client, principal).await? {
+        return Ok(None);
+    }
+    if let Some(tenant) = tenant
+        && !tenants::exists(client, tenant).await?
+    {
+        return Ok(None);
+    }
     // The name is taken from the old one first: it may stand on one session only. The lock makes sure that of two who
     // renew it one finds it ended.
     let name = sql!(

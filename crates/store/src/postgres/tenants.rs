@@ -43,10 +43,13 @@ pub(super) fn retention(row: &Row) -> Result<Retention> {
 }
 
 /// Rows that are a tenant's must not appear without it: until the end of the transaction it can't be deleted.
-pub(super) async fn must_exist(client: &impl GenericClient, id: TenantId) -> Outcome<()> {
+pub(super) async fn exists(client: &impl GenericClient, id: TenantId) -> Outcome<bool> {
     let sql = sql!("SELECT tenant FROM tenants WHERE tenant = $1 FOR KEY SHARE");
-    let found = one(client, &sql, &[&&id.as_bytes()[..]], |_| Ok(())).await?;
-    Ok(found.ok_or(Error::Missing("tenant"))?)
+    Ok(one(client, &sql, &[&&id.as_bytes()[..]], |_| Ok(())).await?.is_some())
+}
+
+pub(super) async fn must_exist(client: &impl GenericClient, id: TenantId) -> Outcome<()> {
+    if exists(client, id).await? { Ok(()) } else { Err(Error::Missing("tenant").into()) }
 }
 
 /// Whether there is still something of a deleted tenant.

@@ -67,7 +67,8 @@ pub(super) fn number(expected: Expected) -> i64 {
 ///   is theirs already: the key of `versions` refuses it, and the statement is undone and begins anew.
 /// - `expected` locks the head before the insert looks for it: otherwise it could be deleted between the two, and an
 ///   insert would find nothing in its way.
-/// - A call that was cut off may still come to be done, after it was repeated: it finds itself among `recent`.
+/// - A call that was cut off may still come to be done, after it was repeated: it finds itself among `recent`, or, if it
+///   began to wait before, is undone by the key of calls.
 pub(super) fn next_version(rope: &str, from: &str) -> String {
     format!(
         "recent AS (

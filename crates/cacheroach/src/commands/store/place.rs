@@ -109,8 +109,7 @@ pub(super) async fn open_to_read(settings: &Settings) -> Result<Store, Error> {
 
 /// The metadata engine that a flag names.
 pub(super) fn locate(flag: &str, url: &str) -> Result<Location, Error> {
-    Location::parse(url)
-        .map_err(|scheme| Error::new(format!("{flag}: this release has no engine for {scheme}")))
+    Location::parse(url).map_err(|problem| Error::new(format!("{flag}: {problem}")))
 }
 
 /// The chunk tier that a flag names.

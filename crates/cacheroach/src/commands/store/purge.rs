@@ -25,9 +25,9 @@ use crate::random::SystemRandom;
 #[derive(Args)]
 #[command(rename_all = "camelCase")]
 pub(crate) struct PurgeFlags {
-    /// How long deleted files are kept; 0: for ever.
-    #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = duration::parse)]
-    purge_duration: Duration,
+    /// How long deleted files are kept; 0: for ever [default: 168h].
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    purge_duration: Option<Duration>,
     /// Rows in one step of the purge at most; 0: nothing is ever purged.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..=100_000))]
     purge_limit: u32,
@@ -45,7 +45,8 @@ pub(crate) struct PurgeFlags {
 
 impl PurgeFlags {
     pub(crate) fn settings(&self) -> PurgeSettings {
-        let deleted_for = Some(self.purge_duration).filter(|length| !length.is_zero());
+        let usual = PurgeSettings::default().limits.deleted_for;
+        let deleted_for = self.purge_duration.or(usual).filter(|length| !length.is_zero());
         let retention = Retention { versions: Some(self.keep_versions), age: Some(self.keep_versions_for) };
         let batch = usize::try_from(self.purge_limit).unwrap_or(usize::MAX);
         PurgeSettings {
@@ -75,6 +76,10 @@ impl Purge {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         if !self.now {
             return Err(Error::new("servers purge by themselves; --now purges now"));
+        }
+        if self.flags.purge_duration.is_none() && self.place.is_shared()? {
+            let problem = "servers that share a store may keep deleted files for longer: say --purgeDuration as they have it";
+            return Err(Error::new(problem));
         }
         let gone: PurgeResponse = match self.place.open().await {
             Ok(store) => {

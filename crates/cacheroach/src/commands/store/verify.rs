@@ -26,6 +26,9 @@ pub(crate) struct Verify {
     /// Bytes that nothing refers to are left over when they are older than any upload takes.
     #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = duration::parse)]
     left_after: Duration,
+    /// With --repair: take chunks for lost although nothing of the store is left in their tier.
+    #[arg(long, requires = "repair")]
+    lost: bool,
 }
 
 fn cells(finding: Finding) -> [Cell; 6] {
@@ -47,7 +50,12 @@ fn cells(finding: Finding) -> [Cell; 6] {
 impl Verify {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let store = if self.repair { self.place.open().await? } else { self.place.open_to_read().await? };
-        let settings = Settings { repair: self.repair, left_after: self.left_after, ..Settings::default() };
+        let settings = Settings {
+            repair: self.repair,
+            left_after: self.left_after,
+            lost: self.lost,
+            ..Settings::default()
+        };
         let mut table =
             Table::new(context.format, &["Problem", "Tenant", "Path", "Version", "Repaired", "Detail"]);
         let mut written = Ok(());

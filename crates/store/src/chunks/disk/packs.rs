@@ -13,7 +13,7 @@ use super::files::{Access, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
 use super::walk;
-use crate::chunks::{Cursor, KeptChunk, NewChunk, Page};
+use crate::chunks::{Cursor, KeptChunk, NewChunk, Page, elsewhere};
 use crate::{Error, Result};
 
 /// The packs. Everything here blocks.
@@ -224,9 +224,7 @@ fn parse(chunk: &KeptChunk) -> Result<Spot> {
     match Spot::parse(&chunk.place) {
         Some(spot) if spot.length == chunk.length => Ok(spot),
         Some(spot) => Err(damaged(spot, chunk, "the lengths differ")),
-        None => {
-            Err(Error::Damaged(format!("chunk {}: {:02x?} is no place in a pack", chunk.hash, chunk.place.0)))
-        }
+        None => Err(elsewhere(chunk, "a record in a pack")),
     }
 }
 

@@ -3,7 +3,7 @@
 use cacheroach_model::{Hash, TenantId};
 use object_store::path::Path;
 
-use crate::chunks::{KeptChunk, NewChunk, Place};
+use crate::chunks::{KeptChunk, NewChunk, Place, elsewhere};
 use crate::{Error, Result};
 
 const PLACE_VERSION: u8 = 2;
@@ -33,9 +33,7 @@ impl Name {
             (*version == PLACE_VERSION)
                 .then_some((i64::from_be_bytes(*generation), u64::from_be_bytes(attempt)))
         };
-        let (generation, attempt) = parts().ok_or_else(|| {
-            Error::Damaged(format!("chunk {}: {:02x?} is no place of an object", chunk.hash, chunk.place.0))
-        })?;
+        let (generation, attempt) = parts().ok_or_else(|| elsewhere(chunk, "an object"))?;
         Ok(Name { tenant: chunk.tenant, hash: chunk.hash, generation, attempt })
     }
 

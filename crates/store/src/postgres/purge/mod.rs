@@ -8,7 +8,7 @@ mod sweep;
 mod tenants;
 mod uploads;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cacheroach_model::{Hash, Path, Retention, RopeId, TenantId, Timestamp};
@@ -30,6 +30,23 @@ pub(super) use tenants::clear;
 /// A candidate that is noted again is locked until the reference is gone: otherwise a collector that looks just then finds
 /// the reference, strikes the candidate off, and nobody notes it any more.
 pub(super) const AGAIN: &str = "ON CONFLICT (chunk, tenant) DO UPDATE SET chunk = excluded.chunk";
+
+/// How long a transaction takes its rows one by one: who wants to write to one of them waits meanwhile, and on a database that
+/// is far away a whole batch would take longer than any transaction may.
+const TURN: Duration = Duration::from_secs(1);
+
+/// The time of one transaction.
+struct Turn(Instant);
+
+impl Turn {
+    fn begin() -> Self {
+        Turn(Instant::now())
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.elapsed() >= TURN
+    }
+}
 
 /// So many micro-seconds as the clock shows had passed by then.
 fn ago(now: Timestamp, length: Duration) -> i64 {
@@ -83,17 +100,19 @@ async fn remove_deleted(
     );
     let over = all(transaction, &sql, &[&ago(now, length), &limit(batch)], version).await?;
     remove_versions(transaction, &over).await?;
-    // Those of one path are neighbours, unless the clock was set back: then it is looked at more often than needed.
-    for pair in over.chunk_by(|a, b| a.tenant == b.tenant && a.path == b.path) {
-        let Some(last) = pair.iter().max_by_key(|one| one.version) else { continue };
-        let sql = sql!(
-            "INSERT INTO last_versions (tenant, path, version)
-             SELECT $1::BYTEA, $2::TEXT, $3::INT8 WHERE NOT EXISTS
-                 (SELECT 1 FROM versions WHERE tenant = $1::BYTEA AND path = $2::TEXT AND version > $3::INT8)
-             ON CONFLICT (tenant, path) DO UPDATE SET version = GREATEST(last_versions.version, excluded.version)"
-        );
-        change(transaction, &sql, &[&&last.tenant.as_bytes()[..], &last.path, &last.version]).await?;
-    }
+    let sql = sql!(
+        "INSERT INTO last_versions (tenant, path, version)
+         SELECT n.tenant, n.path, MAX(n.version)
+         FROM unnest($1::BYTEA[], $2::TEXT[], $3::INT8[]) AS n (tenant, path, version)
+         WHERE NOT EXISTS (SELECT 1 FROM versions v
+                           WHERE v.tenant = n.tenant AND v.path = n.path AND v.version > n.version)
+         GROUP BY n.tenant, n.path ORDER BY n.tenant, n.path
+         ON CONFLICT (tenant, path) DO UPDATE SET version = GREATEST(last_versions.version, excluded.version)"
+    );
+    let tenants: Vec<&[u8]> = over.iter().map(|one| &one.tenant.as_bytes()[..]).collect();
+    let paths: Vec<&str> = over.iter().map(|one| one.path.as_str()).collect();
+    let versions: Vec<i64> = over.iter().map(|one| one.version).collect();
+    change(transaction, &sql, &[&tenants, &paths, &versions]).await?;
     Ok(over.len())
 }
 
@@ -152,8 +171,11 @@ async fn remove(
     let rows = match kind {
         Kind::Sessions => return remove_sessions(transaction, now, batch).await,
         Kind::Links => remove_links(transaction, now, batch).await?,
-        Kind::Uploads => uploads::remove(transaction, now, batch).await?,
-        Kind::Tenants => tenants::remove(transaction, batch).await?,
+        Kind::Uploads => return uploads::remove(transaction, now, batch).await,
+        Kind::Tenants => {
+            let rows = tenants::remove(transaction, batch).await?;
+            return Ok(Removed { rows, more: rows > 0 });
+        }
         Kind::Deleted => remove_deleted(transaction, now, limits, batch).await?,
         Kind::Overwritten => return overwritten::remove(transaction, now, limits.retention, batch).await,
         Kind::Ropes => return ropes::remove(transaction, batch).await,

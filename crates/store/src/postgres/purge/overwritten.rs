@@ -7,7 +7,7 @@ use super::super::row::{all, blob, change, get, limit, one, optional_blob, path}
 use super::super::run::Outcome;
 use super::super::statement::sql;
 use super::super::tenants::retention;
-use super::{Gone, remove_versions};
+use super::{Gone, Turn, remove_versions};
 use crate::purge::Removed;
 
 /// A file with old versions.
@@ -58,8 +58,9 @@ pub(super) async fn remove(
     })
     .await?;
     let (mut gone, mut room, mut more) = (0, batch, due.len() >= batch);
+    let turn = Turn::begin();
     for file in &mut due {
-        if room == 0 {
+        if room == 0 || turn.is_over() {
             more = true;
             break;
         }

@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use super::super::row::{all, blob, change, get, limit, one};
 use super::super::run::Outcome;
 use super::super::statement::sql;
-use super::AGAIN;
+use super::{AGAIN, Turn};
 use crate::purge::Removed;
 
 pub(super) async fn remove(transaction: &Transaction<'_>, batch: usize) -> Outcome<Removed> {
@@ -16,8 +16,9 @@ pub(super) async fn remove(transaction: &Transaction<'_>, batch: usize) -> Outco
         all(transaction, &sql, &[&limit(batch)], |row| Ok((blob(row, "tenant")?, blob(row, "rope")?)))
             .await?;
     let (mut gone, mut room, mut more) = (0, batch, loose.len() >= batch);
+    let turn = Turn::begin();
     for (tenant, rope) in loose {
-        if room == 0 {
+        if room == 0 || turn.is_over() {
             more = true;
             break;
         }

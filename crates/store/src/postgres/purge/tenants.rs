@@ -6,6 +6,7 @@ use deadpool_postgres::Transaction;
 use super::super::row::{all, blob, change, get, limit, one};
 use super::super::run::Outcome;
 use super::super::statement::sql;
+use super::uploads::ENDED;
 use super::{rows, uploads};
 
 pub(super) async fn remove(transaction: &Transaction<'_>, batch: usize) -> Outcome<usize> {
@@ -35,7 +36,10 @@ pub(in super::super) async fn clear(
         return Ok(0);
     }
     // Uploads first: after them nothing comes any more.
-    let mut gone = clear_uploads(transaction, tenant, most).await?;
+    let (mut gone, are_all) = clear_uploads(transaction, tenant, most).await?;
+    if !are_all {
+        return Ok(gone);
+    }
     for (table, key) in [
         ("files", "path"),
         ("versions", "path, version"),
@@ -63,12 +67,18 @@ pub(in super::super) async fn clear(
     Ok(gone)
 }
 
-async fn clear_uploads(transaction: &Transaction<'_>, tenant: TenantId, most: usize) -> Outcome<usize> {
+/// How many rows went, and whether there may be no upload any more.
+async fn clear_uploads(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    most: usize,
+) -> Outcome<(usize, bool)> {
     let sql = sql!("SELECT upload FROM uploads WHERE tenant = $1 LIMIT $2 FOR UPDATE");
-    let values = &[&&tenant.as_bytes()[..] as _, &limit(most) as _];
+    let values = &[&&tenant.as_bytes()[..] as _, &limit(most.min(ENDED)) as _];
     let found: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, tenant))).await?;
-    uploads::end_all(transaction, found, most).await
+    let are_all = found.len() < ENDED;
+    Ok((uploads::end_all(transaction, found, most).await?, are_all))
 }
 
 /// Nothing refers to any of them: pieces and leases are gone. They are handed out to nobody yet: whoever condemns next

@@ -8,9 +8,12 @@ use super::super::run::Outcome;
 use super::super::statement::sql;
 use super::super::uploads::end_upload;
 use super::{ago, rows};
-use crate::purge::FINISHED_REST;
+use crate::purge::{FINISHED_REST, Removed};
 
-pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch: usize) -> Outcome<usize> {
+/// How many uploads end in one transaction at most: each of them takes some statements.
+pub(super) const ENDED: usize = 100;
+
+pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch: usize) -> Outcome<Removed> {
     let sql = sql!(
         "DELETE FROM uploads WHERE upload IN
              (SELECT upload FROM uploads WHERE outcome IS NOT NULL AND deadline <= $1
@@ -23,11 +26,13 @@ pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch:
          ORDER BY deadline LIMIT $2 FOR UPDATE"
     );
     let mut gone = rows(finished);
-    let values = &[&now.micros() as _, &limit(batch.saturating_sub(gone)) as _];
+    let most = ENDED.min(batch.saturating_sub(gone));
+    let values = &[&now.micros() as _, &limit(most) as _];
     let overdue: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, blob(row, "tenant")?))).await?;
+    let is_full = overdue.len() >= most;
     gone += end_all(transaction, overdue, batch.saturating_sub(gone)).await?;
-    Ok(gone)
+    Ok(Removed { rows: gone, more: is_full || gone >= batch })
 }
 
 /// Removes uploads whose rows are locked, as far as so many rows go.

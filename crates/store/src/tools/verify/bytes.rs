@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, stream};
 
 use super::{MOST_REMEMBERED, PAGE, Problem, Touches, Verify, Wrong, is_damage, text};
-use crate::chunks::FoundChunk;
+use crate::chunks::{FoundChunk, Page};
 use crate::inspect::{CHUNKS, Key, Row, Value};
 use crate::purge::list_left;
 use crate::tools::LiveChunk;
@@ -54,7 +54,10 @@ impl<F: FnMut(super::Finding) + Send> Verify<'_, F> {
         }
         let is_damage = is_damage(&error);
         let mut repaired = false;
-        if self.settings.repair && is_damage {
+        let mut detail = text(&error);
+        if self.settings.repair && is_damage && !self.is_at_home(&chunk).await? {
+            detail += "; nothing of this store is in that tier: is --chunks right?";
+        } else if self.settings.repair && is_damage {
             let (metadata, generation) = (&self.store.metadata, chunk.generation);
             repaired = metadata.mark_damaged(chunk.tenant, chunk.hash, generation).await?;
             if let (true, Some(kept)) = (repaired, chunk.kept())
@@ -68,7 +71,31 @@ impl<F: FnMut(super::Finding) + Send> Verify<'_, F> {
         }
         let problem = if is_damage { Problem::DamagedBytes } else { Problem::UnreadableBytes };
         let (tenant, touches) = (chunk.tenant, Touches::Chunk(chunk.hash));
-        self.found(Wrong { problem, tenant, detail: text(&error), repaired, touches }).await
+        self.found(Wrong { problem, tenant, detail, repaired, touches }).await
+    }
+
+    /// Whether anything of this store is where a chunk should be. If not, that is a tier of somebody else, or one that was
+    /// not mounted: what was taken for lost there would be lost.
+    async fn is_at_home(&mut self, chunk: &LiveChunk) -> Result<bool> {
+        let Some(kept) = chunk.kept() else { return Ok(true) };
+        let tier = self.store.chunks.whereabouts(&kept.place);
+        if self.settings.lost || self.homes.contains(&tier) {
+            return Ok(true);
+        }
+        let mut cursor = None;
+        loop {
+            let Page { mut chunks, next } = self.store.chunks.list(cursor.as_ref(), PAGE).await?;
+            chunks.retain(|found| self.store.chunks.whereabouts(&found.chunk.place) == tier);
+            let unnamed = self.store.metadata.list_unnamed(&chunks).await?;
+            if unnamed.len() < chunks.len() {
+                self.homes.insert(tier);
+                return Ok(true);
+            }
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(false),
+            }
+        }
     }
 
     /// Walks what the tier has and no row names.
@@ -110,5 +137,5 @@ fn tenant(chunk: &LiveChunk) -> Value {
 
 /// Damage that is seen once is damage, whatever the second look brought.
 fn again_or(first: Error, again: Error) -> Error {
-    if is_damage(&again) || !is_damage(&first) { again } else { first }
+    if is_damage(&again) && !is_damage(&first) { first } else { again }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cacheroach_model::{Hash, Path, RopeId, TenantId, Timestamp, Version};
 
+use crate::chunks::Whereabouts;
 use crate::inspect::Touched;
 use crate::purge::LEFT_AFTER;
 use crate::{Error, Result, Store};
@@ -25,11 +26,13 @@ pub struct Settings {
     pub concurrency: usize,
     /// Bytes that no row names count as left behind when they are as old as this: older than any upload takes.
     pub left_after: Duration,
+    /// Whether chunks count as lost although nothing of the store is left in their tier.
+    pub lost: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { repair: false, concurrency: 8, left_after: LEFT_AFTER }
+        Settings { repair: false, concurrency: 8, left_after: LEFT_AFTER, lost: false }
     }
 }
 
@@ -114,6 +117,8 @@ struct Verify<'a, F> {
     tell: F,
     done: Verified,
     told: BTreeSet<(TenantId, Hash)>,
+    /// Where something of this store was found.
+    homes: BTreeSet<Whereabouts>,
 }
 
 /// Verifies a store, and tells what is wrong while it goes on.
@@ -122,8 +127,8 @@ struct Verify<'a, F> {
 /// The store's: it could not be verified to the end.
 pub async fn verify(store: &Store, settings: Settings, tell: impl FnMut(Finding) + Send) -> Result<Verified> {
     let now = store.metadata.now().await?;
-    let (done, told) = (Verified::default(), BTreeSet::new());
-    let mut verify = Verify { store, settings, now, tell, done, told };
+    let (done, told, homes) = (Verified::default(), BTreeSet::new(), BTreeSet::new());
+    let mut verify = Verify { store, settings, now, tell, done, told, homes };
     verify.chunks().await?;
     verify.ropes().await?;
     verify.versions().await?;
