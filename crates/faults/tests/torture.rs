@@ -472,7 +472,7 @@ async fn visible(work: &Work) -> BTreeMap<String, Visible> {
 /// Commands that look after a store, where the program has them.
 fn look_after(site: &Site) {
     let help = site.command(&["store", "--help"], false).unwrap();
-    for words in [&["store", "purge", "--now"][..], &["store", "verify"]] {
+    for words in [&["store", "purge", "--now", "--purgeDuration", "1s"][..], &["store", "verify"]] {
         if help.lines().any(|line| line.trim_start().starts_with(words[1])) {
             let said = site.command(words, true).unwrap_or_else(|said| panic!("{words:?}: {said}"));
             println!("{}: {}", words.join(" "), said.trim());

@@ -152,3 +152,33 @@ pub(crate) fn f15_what_the_database_says_decides_what_the_client_is_told() {
     });
     shared.stop();
 }
+
+/// Content that is there already makes no rope of its own, whose key would refuse a second one.
+pub(crate) fn f12_a_put_that_was_cut_off_while_it_waited_is_done_once() {
+    let shared = Shared::started(1, "");
+    let url = shared.url(0, "/file");
+    block_on(async {
+        assert_eq!(shared.wire.put(&shared.url(0, "/elsewhere"), "known").await.unwrap().status, 202);
+        let mut client = shared.database.connect().await;
+        for round in 1..=5 {
+            // Whatever writes waits for the tenant's row.
+            let lock = client.transaction().await.unwrap();
+            lock.query("SELECT tenant FROM tenants FOR UPDATE", &[]).await.unwrap();
+            shared.proxies[0].clear();
+            shared.proxies[0].add(Rule::once("INSERT INTO versions", Act::CutIn));
+            let put = shared.wire.put(&url, "known");
+            let unlock = async {
+                tokio::time::sleep(Duration::from_millis(300 * round)).await;
+                lock.commit().await.unwrap();
+            };
+            let (put, ()) = futures::future::join(put, unlock).await;
+            let put = put.unwrap();
+            assert_eq!((put.status, put.version), (202, Some(i64::try_from(round).unwrap())));
+            assert_eq!(shared.proxies[0].hits(), 1);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let read = shared.wire.ask("GET", &url).await.unwrap();
+            assert_eq!(read.version, put.version, "round {round}");
+        }
+    });
+    shared.stop();
+}

@@ -34,6 +34,7 @@ const CASES: &[(&str, fn())] = cases! {
     lost {
         f11_a_connection_cut_at_any_statement_loses_and_doubles_nothing,
         f12_the_outcome_of_a_commit_is_looked_up_never_guessed,
+        f12_a_put_that_was_cut_off_while_it_waited_is_done_once,
         f13_conflicts_at_any_statement_lose_and_double_nothing,
         f13_conflicts_under_load_lose_and_double_nothing,
         f15_what_the_database_says_decides_what_the_client_is_told,

@@ -283,6 +283,7 @@ CREATE INDEX uploads_of_tenant ON uploads USING btree (tenant);
 CREATE INDEX uploads_open ON uploads USING btree (deadline) WHERE (outcome IS NULL);
 CREATE UNIQUE INDEX uploads_pkey ON uploads USING btree (region, upload);
 CREATE INDEX versions_deleted ON versions USING btree (deleted_at, tenant, path, version) WHERE (deleted_at IS NOT NULL);
+CREATE UNIQUE INDEX versions_of_call ON versions USING btree (tenant, path, call) WHERE (call IS NOT NULL);
 CREATE INDEX versions_of_rope ON versions USING btree (tenant, rope) WHERE (rope IS NOT NULL);
 CREATE UNIQUE INDEX versions_pkey ON versions USING btree (tenant, path, version);
 CREATE INDEX vhosts_of_tenant ON vhosts USING btree (tenant);

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
 
-use super::{Chunks, elsewhere, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
+use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts, elsewhere};
 use crate::{Error, Result};
 
 /// The key of a row, never used twice.
@@ -90,7 +90,8 @@ fn row_of(chunk: &KeptChunk) -> Result<RowKey> {
         [VERSION, key @ ..] if key.len() == 16 => key,
         key => key,
     };
-    let parts = key.split_first_chunk().and_then(|(generation, rest)| Some((*generation, rest.try_into().ok()?)));
+    let parts =
+        key.split_first_chunk().and_then(|(generation, rest)| Some((*generation, rest.try_into().ok()?)));
     let Some((generation, attempt)) = parts else { return Err(elsewhere(chunk, "a row of the database")) };
     Ok(RowKey {
         tenant: chunk.tenant,
@@ -174,5 +175,32 @@ fn parse(cursor: &Cursor) -> Result<RowKey> {
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Db").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunks::by_region::region_of;
+
+    #[test]
+    fn a_place_is_found_in_either_form_and_names_no_region() {
+        // As a database draws them: any 63 bits, those of a region's place among them.
+        let generation = i64::from_be_bytes([b'R', 1, b'a', 9, 9, 9, 9, 9]);
+        let row = RowKey { tenant: TenantId::SCRATCHPAD, hash: Hash::new([1; 32]), generation, attempt: 5 };
+        let place = place(&row);
+        let bare = Place(place.0[1..].to_vec());
+        for place in [place, bare] {
+            assert_eq!(region_of(&place), None, "{place:?}");
+            let chunk = KeptChunk { tenant: row.tenant, hash: row.hash, length: 1, place };
+            assert_eq!(row_of(&chunk).unwrap(), row);
+        }
+    }
+
+    #[test]
+    fn a_place_of_another_tier_is_no_damage() {
+        let (tenant, hash) = (TenantId::SCRATCHPAD, Hash::new([1; 32]));
+        let chunk = KeptChunk { tenant, hash, length: 1, place: Place(vec![2; 21]) };
+        assert!(matches!(row_of(&chunk), Err(Error::Failed(_))));
     }
 }

@@ -96,7 +96,9 @@ pub struct Whereabouts {
 /// The error of a place that no tier of this kind gave out: the bytes may be well in the tier that did.
 fn elsewhere(chunk: &KeptChunk, what: &str) -> Error {
     let KeptChunk { hash, place, .. } = chunk;
-    Error::Failed(format!("chunk {hash}: {:02x?} is not the place of {what}: is --chunks right?", place.0).into())
+    Error::Failed(
+        format!("chunk {hash}: {:02x?} is not the place of {what}: is --chunks right?", place.0).into(),
+    )
 }
 
 /// A chunk tier.

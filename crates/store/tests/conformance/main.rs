@@ -148,6 +148,7 @@ const CASES: &[Case] = cases! {
     sessions {
         a_session_is_read_as_it_was_added,
         a_session_ends_and_stays_known,
+        a09_no_session_outlives_its_principal_or_its_tenant,
         a_name_is_free_again_when_its_session_is_over,
         grants_are_ones_own_and_those_of_ones_domain,
         a10_a_session_is_renewed_once_with_all_it_had,
@@ -248,6 +249,7 @@ const CASES: &[Case] = cases! {
     tools {
         f06_a_damaged_chunk_is_named_and_healed_by_bringing_its_content_again,
         f06_a_small_content_is_healed_too,
+        p1_a_tier_of_somebody_else_is_not_taken_for_a_lost_one,
         f28_lost_bytes_are_found_and_nothing_else_is_touched,
         f39_a_database_older_or_newer_than_its_bytes_is_reported,
         a_store_in_order_has_no_problems,

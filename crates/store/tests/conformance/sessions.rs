@@ -132,3 +132,32 @@ pub(crate) async fn a_session_needs_its_principal_and_its_tenant(subject: &Subje
     let nowhere = subject.session(principal, TenantId::new(subject.id()), "");
     assert!(matches!(metadata.add_session(&nowhere, Origin::default()).await, Err(Error::Missing("tenant"))));
 }
+
+/// While sessions are renewed, their principal or their tenant is deleted: none of them is left alive.
+pub(crate) async fn a09_no_session_outlives_its_principal_or_its_tenant(subject: &Subject) {
+    let metadata = subject.store().metadata;
+    for round in 0..60_u64 {
+        let (tenant, principal) = (subject.tenant().await, subject.principal(None, None).await);
+        let mut olds = Vec::new();
+        for _ in 0..6 {
+            olds.push(subject.add_session(principal, tenant, "").await);
+        }
+        let news: Vec<SessionId> = olds.iter().map(|_| SessionId::new(subject.id())).collect();
+        let renewals = olds.iter().zip(&news).map(|(old, new)| metadata.renew_session(*old, *new));
+        let delete = async {
+            tokio::time::sleep(Duration::from_micros(200 * (round % 15))).await;
+            if round % 2 == 0 {
+                metadata.delete_principal(principal, 1).await.unwrap();
+            } else {
+                metadata.delete_tenant(tenant, 1).await.unwrap();
+            }
+        };
+        let (renewed, ()) = futures::join!(futures::future::join_all(renewals), delete);
+        renewed.into_iter().for_each(|renewed| drop(renewed.unwrap()));
+        for id in olds.into_iter().chain(news) {
+            let found = metadata.find_session(id).await.unwrap();
+            let lives = found.is_some_and(|found| found.standing == Standing::Live);
+            assert!(!lives, "round {round}");
+        }
+    }
+}

@@ -116,6 +116,17 @@ pub(crate) async fn f28_lost_bytes_are_found_and_nothing_else_is_touched(subject
     assert!(verified(&subject.store(), false).await.1.is_empty());
 }
 
+/// A tier that was not mounted, or is the wrong one, looks like one that lost everything.
+pub(crate) async fn p1_a_tier_of_somebody_else_is_not_taken_for_a_lost_one(subject: &Subject) {
+    let tenant = furnish(subject).await;
+    let other = subject.another().await;
+    let store = Store { chunks: other.store().chunks, ..subject.store() };
+    let (done, findings) = verified(&store, true).await;
+    assert!(done.problems > 0 && done.repaired == 0, "{findings:?}");
+    assert_eq!(subject.read(tenant, "/large", None).await.unwrap(), large().concat());
+    assert!(verified(&subject.store(), true).await.1.is_empty());
+}
+
 pub(crate) async fn f39_a_database_older_or_newer_than_its_bytes_is_reported(subject: &Subject) {
     let tenant = furnish(subject).await;
     let store = subject.store();
