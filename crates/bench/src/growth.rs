@@ -29,7 +29,7 @@ Usage: cargo xtask bench growth [--connect URL] [--files N] [--chunks N]
   --files N      small files to load (default 1000000)
   --chunks N     chunks to load, in files of 16 (default 200000)
 
-CPU is that of this process, which is the engine when it is SQLite, and of every process called postgres.
+CPU is that of this process, which is the engine when it is SQLite; otherwise also of every process called postgres.
 ";
 
 /// How many writes are under way at once.
@@ -88,6 +88,8 @@ impl Clock for SystemClock {
 struct Growth {
     store: Store,
     tenant: TenantId,
+    /// Whether there are processes of a database.
+    is_served: bool,
     /// Never the same twice within a run.
     last: AtomicU64,
 }
@@ -100,26 +102,10 @@ struct Cost {
 }
 
 impl Cost {
-    async fn of(operations: u64, work: impl Future<Output = Result<()>>) -> Result<Self> {
-        let (cpu, begun) = (cpu_of_all()?, Instant::now());
-        work.await?;
-        Ok(Cost { wall: begun.elapsed(), cpu: cpu_of_all()?.saturating_sub(cpu), operations })
-    }
-
     fn shown(&self) -> String {
         let each = |length: Duration| length.as_secs_f64() * 1e6 / self.operations.max(1) as f64;
         format!("{:>9.1} {:>9.1}", each(self.wall), each(self.cpu))
     }
-}
-
-/// Of this process and of the database's.
-fn cpu_of_all() -> Result<Duration> {
-    let mut sum = cpu_of(std::process::id())?;
-    for process in servers::processes_called("postgres")? {
-        // One that ended meanwhile costs nothing from now on.
-        sum += cpu_of(process).unwrap_or_default();
-    }
-    Ok(sum)
 }
 
 /// Different for each number, and alike in nothing else.
@@ -140,6 +126,7 @@ impl Growth {
             Some(url) => Location::parse(url)?,
             None => Location::Sqlite(dir),
         };
+        let is_served = matches!(metadata, Location::Postgres(_));
         let settings = Settings::new(metadata, Tier::Memory);
         let store = cacheroach_store::open(&settings, Arc::new(SystemClock)).await?;
         let tenant = Tenant {
@@ -148,7 +135,25 @@ impl Growth {
             ..Default::default()
         };
         let tenant = store.metadata.ensure_tenant(&tenant).await?.id;
-        Ok(Growth { store, tenant, last: AtomicU64::new(0) })
+        Ok(Growth { store, tenant, is_served, last: AtomicU64::new(0) })
+    }
+
+    /// Of this process and of the database's, if there are any.
+    fn cpu(&self) -> Result<Duration> {
+        let mut sum = cpu_of(std::process::id())?;
+        if self.is_served {
+            for process in servers::processes_called("postgres")? {
+                // One that ended meanwhile costs nothing from now on.
+                sum += cpu_of(process).unwrap_or_default();
+            }
+        }
+        Ok(sum)
+    }
+
+    async fn cost(&self, operations: u64, work: impl Future<Output = Result<()>>) -> Result<Cost> {
+        let (cpu, begun) = (self.cpu()?, Instant::now());
+        work.await?;
+        Ok(Cost { wall: begun.elapsed(), cpu: self.cpu()?.saturating_sub(cpu), operations })
     }
 
     fn file(&self, path: &str, hash: Hash) -> Result<NewFile> {
@@ -250,14 +255,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let (files, uploads) = (options.files / STEPS, options.chunks / PIECES / STEPS);
     for step in 0..STEPS {
         let range = step * files..(step + 1) * files;
-        let put = Cost::of(files, many(range, |index| growth.put(index, 0))).await?;
+        let put = growth.cost(files, many(range, |index| growth.put(index, 0))).await?;
         let range = step * uploads..(step + 1) * uploads;
-        let chunks = Cost::of(uploads * PIECES, many(range, |index| growth.upload(index))).await?;
-        let list = Cost::of(PAGES, growth.list((step + 1) * files)).await?;
+        let chunks = growth.cost(uploads * PIECES, many(range, |index| growth.upload(index))).await?;
+        let list = growth.cost(PAGES, growth.list((step + 1) * files)).await?;
         let over = (OVERWRITTEN * BATCH as u64).min(files);
         let range = step * files..step * files + over;
         many(range, |index| growth.put(index, 1)).await?;
-        let purge = Cost::of(1, growth.purge()).await?;
+        let purge = growth.cost(1, growth.purge()).await?;
         println!(
             "{:>9} {} {:>9} {} {} {}",
             (step + 1) * files,
