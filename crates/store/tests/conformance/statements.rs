@@ -22,8 +22,9 @@ const POSTGRES_ALONE: &[(&str, &str)] = &[
 
 /// What looks like a statement and does not stand in `sql!`: the file, its beginning, and why.
 const APART: &[(&str, &str, &str)] = &[
-    ("changes.rs", "SELECT cluster_logical_timestamp()", "CockroachDB alone"),
-    ("changes.rs", "EXPERIMENTAL CHANGEFEED", "CockroachDB alone"),
+    ("feed.rs", "SELECT cluster_logical_timestamp()", "CockroachDB alone"),
+    ("feed.rs", "SET statement_timeout", "CockroachDB alone"),
+    ("feed.rs", "EXPERIMENTAL CHANGEFEED", "CockroachDB alone"),
     ("regions.rs", "SELECT COALESCE(crdb_internal", "CockroachDB alone"),
     ("regions.rs", "SELECT current_database()", "asked of CockroachDB alone"),
     ("regions.rs", "SHOW REGIONS FROM", "CockroachDB alone"),
