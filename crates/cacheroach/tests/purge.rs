@@ -136,6 +136,7 @@ fn p6_bytes_that_no_row_names_are_swept_when_they_are_old_and_not_older_than_the
     let left = double(&live[2], 3);
     let mut server = start(&["--leftAfter", "1ms"]);
     until("the sweep of a server", Duration::from_secs(30), || (!left.exists()).then_some(()));
+    home.ok(&["bootstrap", "--dataDir", "data"]);
     home.ok(&["file", "get", "-o", "again", "/a"]);
     assert!(fs::read(home.at("again")).unwrap() == noise(SIZE));
     server.stop();
