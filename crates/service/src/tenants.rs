@@ -94,10 +94,19 @@ impl Ask for tenants::Where {
         let id = named(request.id.as_ref(), "ID")?;
         let tenant = service.store.metadata.find_tenant(id).await?.ok_or(Error::NotFound("tenant"))?;
         let mut counted: BTreeMap<Whereabouts, (i64, i64)> = BTreeMap::new();
-        let mut after = None;
+        let (mut after, mut moving) = (None, 0);
+        let is_home = match service.store.chunks.by_region() {
+            Some(regions) => Some(regions.at_home(id).await?),
+            None => None,
+        };
         loop {
             let page = service.store.metadata.list_places(id, after, COUNTED).await?;
             for placed in &page {
+                if let (Some(is_home), Some(place)) = (&is_home, &placed.place)
+                    && !is_home(place)
+                {
+                    moving += i64::from(placed.length);
+                }
                 let mut whereabouts = match &placed.place {
                     Some(place) => service.store.chunks.whereabouts(place),
                     None => Whereabouts { region: None, tier: DB.to_owned() },
@@ -119,7 +128,7 @@ impl Ask for tenants::Where {
         let places = counted.into_iter().map(|(Whereabouts { region, tier }, (chunks, bytes))| {
             tenant::Whereabouts { region: shown(region), tier, chunks, bytes }
         });
-        Ok(WhereResponse { places: places.collect(), home: shown(tenant.region) })
+        Ok(WhereResponse { places: places.collect(), home: shown(tenant.region), moving })
     }
 }
 

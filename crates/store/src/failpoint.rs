@@ -47,6 +47,12 @@ pub enum Step {
     PurgeAfterErase,
     /// A condemned chunk's row is dropped.
     PurgeAfterDrop,
+    /// Lives of chunks that are to be moved home are leased.
+    MoveAfterLease,
+    /// Their bytes are safe at home.
+    MoveAfterBytes,
+    /// Their rows say so.
+    MoveAfterRows,
     /// A request has come through the door.
     RequestPanic,
 }
@@ -74,6 +80,9 @@ impl Step {
         Step::PurgeAfterCondemn,
         Step::PurgeAfterErase,
         Step::PurgeAfterDrop,
+        Step::MoveAfterLease,
+        Step::MoveAfterBytes,
+        Step::MoveAfterRows,
         Step::RequestPanic,
     ];
 
@@ -101,6 +110,9 @@ impl Step {
             Step::PurgeAfterCondemn => "purge.after_condemn",
             Step::PurgeAfterErase => "purge.after_erase",
             Step::PurgeAfterDrop => "purge.after_drop",
+            Step::MoveAfterLease => "move.after_lease",
+            Step::MoveAfterBytes => "move.after_bytes",
+            Step::MoveAfterRows => "move.after_rows",
             Step::RequestPanic => "request.panic",
         }
     }

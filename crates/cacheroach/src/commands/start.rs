@@ -161,7 +161,7 @@ fn network(text: &str) -> Result<Option<Network>, NetworkError> {
 struct PurgeJob {
     #[command(flatten)]
     flags: PurgeFlags,
-    /// About how long from one round of the purge to the next.
+    /// About how long from one round of the purge to the next, and of bringing bytes home to where their tenant moved.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration::parse)]
     purge_interval: Duration,
 }
@@ -253,17 +253,17 @@ impl Start {
             trusted_proxies,
             ..Default::default()
         };
-        let purging = Arc::clone(&service);
+        let working = Arc::clone(&service);
         let read_only = self.store.read_only;
-        let purging = tokio::spawn(async move {
+        let jobs = tokio::spawn(async move {
             if !read_only {
-                purging.purge_forever().await;
+                tokio::join!(working.purge_forever(), working.move_forever());
             }
         });
         cacheroach_server::serve(listener, service, settings, stop).await;
         // Whatever it is at, the next start goes on from there.
-        purging.abort();
-        let _ = purging.await;
+        jobs.abort();
+        let _ = jobs.await;
         Ok(())
     }
 }

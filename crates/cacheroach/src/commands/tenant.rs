@@ -41,7 +41,7 @@ enum Command {
     Ls,
     /// Change where one is at home: what is written from then on goes there.
     ///
-    /// What was written before stays where it is; the answer tells how much that is.
+    /// What was written before is brought there by the servers; the answer tells how much that is.
     Move {
         #[command(flatten)]
         which: AtVersion,
@@ -196,7 +196,9 @@ async fn count(context: &Context, id: TenantId) -> Result<(), Error> {
         table.row([region, one.tier.into(), one.chunks.into(), one.bytes.into()])?;
     }
     table.finish()?;
-    if elsewhere > 0 {
+    if found.moving > 0 {
+        eprintln!("note: {} bytes are still to be moved home, to {}", found.moving, found.home);
+    } else if elsewhere > 0 {
         eprintln!("note: {elsewhere} bytes are not in {}, the tenant's home", found.home);
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! SIGKILL at each step of what a server does. Each step is taken by one scenario here, or there is no such step.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::time::Duration;
 
-use cacheroach_faults::site::until;
+use cacheroach_faults::site::{MOMENT, until};
 use cacheroach_faults::wire::sha256;
 use cacheroach_faults::{Launch, Place, Random, Site, Wire};
 use cacheroach_store::failpoint::Step;
@@ -30,10 +32,14 @@ const UPLOAD: &[Step] = &[
 ];
 const CHANGE: &[Step] = &[Step::DeleteAfterCommit, Step::CopyAfterCommit];
 const PURGE: &[Step] = &[Step::PurgeAfterCondemn, Step::PurgeAfterErase, Step::PurgeAfterDrop];
+const MOVE: &[Step] = &[Step::MoveAfterLease, Step::MoveAfterBytes, Step::MoveAfterRows];
 /// Taken by `panics.rs`.
 const REQUEST: &[Step] = &[Step::RequestPanic];
 
 const SIGKILL: i32 = 9;
+
+/// The tenant that every new store begins with.
+const SCRATCHPAD: &str = "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a";
 
 /// Several chunks, the last of them small; and one that takes a single transaction.
 const LARGE: usize = 3 * 512 * 1024 + 1000;
@@ -41,7 +47,7 @@ const SMALL: usize = 1000;
 
 #[test]
 fn every_step_has_a_scenario() {
-    let known = [START, UPLOAD, CHANGE, REQUEST, PURGE].concat();
+    let known = [START, UPLOAD, CHANGE, REQUEST, PURGE, MOVE].concat();
     for step in Step::ALL {
         assert_eq!(known.iter().filter(|one| *one == step).count(), 1, "{step:?}");
     }
@@ -181,6 +187,47 @@ fn f02_killed_at_each_step_of_a_purge_the_next_one_finishes_it() {
     }
 }
 
+/// How many files are below a folder.
+fn files(dir: &Path) -> usize {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+#[test]
+fn f02_killed_at_each_step_of_a_move_the_next_server_brings_the_bytes_home() {
+    let content = Random::new(1).bytes(LARGE);
+    for step in MOVE {
+        let dir = tempfile::tempdir().unwrap();
+        let (before, home) = (dir.path().join("before"), dir.path().join("home"));
+        let chunks = format!("local=file://{},home=file://{}", before.display(), home.display());
+        let mut site = Site::started(PROGRAM, &Place { chunks: Some(chunks), ..Place::default() }, 1);
+        let wire = Wire::new(&site.token());
+        let url = format!("{}/file", site.url(0));
+        let read = || block_on(async { wire.ask("GET", &url).await.unwrap().body });
+        assert_eq!(block_on(async { wire.put(&url, content.clone()).await.unwrap().status }), 202);
+        site.kill(0);
+        // What it leases is over soon.
+        let flags = ["--purgeInterval", "100ms", "--uploadTimeout", "2s"].map(str::to_owned).to_vec();
+        site.start(0, &Launch { flags: flags.clone(), ..Launch::killed_at(*step, 1) });
+        site.command(&["tenant", "move", SCRATCHPAD, "1", "home"], false).unwrap();
+        dies_at(&mut site, *step);
+        site.start(0, &Launch { flags, ..Launch::default() });
+        assert!(read() == content, "{step:?}");
+        until("bytes that are home", MOMENT, || {
+            let places = site.command(&["tenant", "where", SCRATCHPAD], false).unwrap();
+            (!places.contains("local")).then_some(())
+        });
+        assert!(read() == content, "{step:?}");
+        std::thread::sleep(Duration::from_secs(2));
+        site.stop(0);
+        site.command(&["store", "purge", "--now", "--leftAfter", "0"], true).unwrap();
+        site.command(&["store", "verify", "--leftAfter", "0"], true).unwrap();
+        assert_eq!((files(&before), files(&home)), (0, 3), "{step:?}: the fourth chunk is small");
+        site.start(0, &Launch::default());
+        assert!(read() == content, "{step:?}");
+    }
+}
+
 #[test]
 fn f03_killed_at_each_step_of_a_first_start_the_next_completes_it() {
     for step in START {
@@ -219,9 +266,7 @@ fn f01_stopped_in_an_upload_it_goes_on_where_it_was() {
         let pid = site.pid(0).unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         tokio::task::block_in_place(|| {
-            until("a server that stands still", cacheroach_faults::site::MOMENT, || {
-                state().contains(") T ").then_some(())
-            });
+            until("a server that stands still", MOMENT, || state().contains(") T ").then_some(()));
         });
         site.signal(0, rustix::process::Signal::CONT);
         assert_eq!(sending.await.unwrap(), 202);

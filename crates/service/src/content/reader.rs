@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use cacheroach_model::{File, RopeId, TenantId};
-use cacheroach_store::Store;
 use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::files::{Kept, Piece};
+use cacheroach_store::{Error as StoreError, Store};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::driven::driven;
@@ -53,11 +53,11 @@ impl Content {
     /// Damage, before the first byte or in the stream, which ends there; as it does when the reader may read no more.
     #[must_use]
     pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
-        let (store, tenant, end) = (self.store.clone(), self.tenant, range.end);
+        let (store, tenant, rope, end) = (self.store.clone(), self.tenant, self.rope, range.end);
         let chunks = self
             .pieces(range.start, end)
             .try_take_while(move |piece| std::future::ready(Ok(piece.at < end)))
-            .map(move |piece| driven(fetch(store.clone(), tenant, piece)))
+            .map(move |piece| driven(fetch(store.clone(), tenant, rope, piece)))
             .buffered(READ_AHEAD);
         // Pieces are contiguous and reach to the end of the range, or something is missing.
         let start = (Box::pin(chunks), self.reader.clone(), range.start);
@@ -113,24 +113,60 @@ fn part(at: u64, bytes: &Bytes, next: u64, end: u64) -> Option<Bytes> {
     (from < to).then(|| bytes.slice(from..to))
 }
 
-async fn fetch(store: Store, tenant: TenantId, piece: Result<Piece>) -> Result<(u64, Bytes)> {
-    let piece = piece?;
-    let bytes = match piece.kept {
-        // A database says nothing of the bytes it keeps.
-        Kept::Here(bytes) if hash(&bytes) == piece.chunk => bytes,
-        Kept::Here(_) => return Err(damaged("a chunk in the database")),
-        Kept::At(place) => {
-            let chunk = KeptChunk { tenant, hash: piece.chunk, length: piece.length, place };
-            store.chunks.read(&chunk).await?
-        }
-    };
-    if bytes.len() as u64 == u64::from(piece.length) {
-        Ok((piece.at, bytes))
-    } else {
-        Err(damaged("a chunk of another length"))
+/// The bytes of a piece. Where they are gone, it is asked for anew: they may have been brought home meanwhile.
+async fn fetch(
+    store: Store,
+    tenant: TenantId,
+    rope: Option<RopeId>,
+    piece: Result<Piece>,
+) -> Result<(u64, Bytes)> {
+    let mut piece = piece?;
+    loop {
+        let error = match read(&store, tenant, &piece).await {
+            Ok(bytes) => return Ok((piece.at, bytes)),
+            Err(error) => error,
+        };
+        let now = match (&error, rope) {
+            (StoreError::Damaged(_), Some(rope)) => find_moved(&store, tenant, rope, &piece).await?,
+            _ => None,
+        };
+        piece = now.ok_or(error)?;
     }
 }
 
+async fn read(store: &Store, tenant: TenantId, piece: &Piece) -> Result<Bytes, StoreError> {
+    let bytes = match &piece.kept {
+        // A database says nothing of the bytes it keeps.
+        Kept::Here(bytes) if hash(bytes) == piece.chunk => bytes.clone(),
+        Kept::Here(_) => return Err(StoreError::Damaged("a chunk in the database".into())),
+        Kept::At(place) => {
+            let (hash, length, place) = (piece.chunk, piece.length, place.clone());
+            store.chunks.read(&KeptChunk { tenant, hash, length, place }).await?
+        }
+    };
+    if bytes.len() as u64 == u64::from(piece.length) {
+        Ok(bytes)
+    } else {
+        Err(StoreError::Damaged("a chunk of another length".into()))
+    }
+}
+
+/// The same piece, if its bytes are in another place by now. No place is given out twice, so this comes to an end.
+async fn find_moved(
+    store: &Store,
+    tenant: TenantId,
+    rope: RopeId,
+    piece: &Piece,
+) -> Result<Option<Piece>, StoreError> {
+    let page = store.metadata.list_pieces(tenant, rope, piece.at).await?;
+    let is_elsewhere = |now: &Piece| {
+        now.at == piece.at
+            && now.chunk == piece.chunk
+            && matches!((&now.kept, &piece.kept), (Kept::At(now), Kept::At(before)) if now != before)
+    };
+    Ok(page.into_iter().next().filter(is_elsewhere))
+}
+
 fn damaged(what: &str) -> Error {
-    cacheroach_store::Error::Damaged(what.into()).into()
+    StoreError::Damaged(what.into()).into()
 }

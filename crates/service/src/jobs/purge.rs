@@ -15,6 +15,7 @@ use cacheroach_store::failpoint::{Step, hit};
 use cacheroach_store::purge::{Condemned, Kind, LEFT_AFTER, Limits};
 use futures::{FutureExt as _, StreamExt as _, stream};
 
+use super::log_failure;
 use crate::door::Ask;
 use crate::{Caller, Result, Service};
 
@@ -273,15 +274,8 @@ impl Service {
                 gently: true,
                 report: PurgeResponse::default(),
             };
-            // Whatever goes wrong in one round, there is a next one.
-            match AssertUnwindSafe(round.run(&mut walks)).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(%error, cause, "a round of the purge failed");
-                }
-                Err(_) => tracing::error!("a round of the purge panicked"),
-            }
+            let run = AssertUnwindSafe(round.run(&mut walks)).catch_unwind().await;
+            log_failure("purge", run);
             log(round.report);
             self.count_purged(round.report);
         }
@@ -298,7 +292,7 @@ impl Service {
     }
 
     /// Between half of an interval and one and a half, so that servers don't meet.
-    fn shaken(&self, interval: Duration) -> Duration {
+    pub(super) fn shaken(&self, interval: Duration) -> Duration {
         let mut byte = [0];
         self.random.fill(&mut byte);
         (interval / 2).saturating_add(interval.saturating_mul(byte[0].into()) / 255)

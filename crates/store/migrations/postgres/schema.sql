@@ -91,6 +91,17 @@ TABLE migrations
     number INT8 NOT NULL
     applied_at INT8 NOT NULL
 
+TABLE moves
+    generation INT8 NOT NULL
+    deadline INT8 NOT NULL
+
+TABLE moving
+    tenant BYTEA NOT NULL
+    moved_at INT8 NOT NULL
+    begun_at INT8 NOT NULL
+    due_at INT8 NOT NULL
+    after BYTEA
+
 TABLE outcomes
     call BYTEA NOT NULL
     at INT8 NOT NULL
@@ -255,6 +266,10 @@ CREATE UNIQUE INDEX links_pkey ON links USING btree (link);
 CREATE UNIQUE INDEX loose_ropes_pkey ON loose_ropes USING btree (tenant, rope);
 CREATE UNIQUE INDEX migration_lease_pkey ON migration_lease USING btree (id);
 CREATE UNIQUE INDEX migrations_pkey ON migrations USING btree (number);
+CREATE INDEX moves_by_deadline ON moves USING btree (deadline);
+CREATE UNIQUE INDEX moves_pkey ON moves USING btree (generation);
+CREATE INDEX moving_by_due ON moving USING btree (due_at);
+CREATE UNIQUE INDEX moving_pkey ON moving USING btree (tenant);
 CREATE INDEX outcomes_by_time ON outcomes USING btree (at);
 CREATE UNIQUE INDEX outcomes_pkey ON outcomes USING btree (call);
 CREATE INDEX overwritten_by_due ON overwritten USING btree (due_at);

@@ -118,6 +118,19 @@ CREATE TABLE migrations (
             applied_at INTEGER NOT NULL
          ) STRICT;
 
+CREATE TABLE moves (
+    generation INTEGER NOT NULL PRIMARY KEY,
+    deadline INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE moving (
+    tenant BLOB NOT NULL PRIMARY KEY,
+    moved_at INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    after BLOB
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE overwritten (
     tenant BLOB NOT NULL,
     path TEXT NOT NULL,
@@ -249,6 +262,10 @@ CREATE INDEX links_by_last_use ON links (spent_at) WHERE spent_at IS NOT NULL;
 CREATE INDEX links_of_path ON links (tenant, path, link);
 
 CREATE INDEX links_of_principal ON links (tenant, principal, path, link);
+
+CREATE INDEX moves_by_deadline ON moves (deadline);
+
+CREATE INDEX moving_by_due ON moving (due_at);
 
 CREATE INDEX overwritten_by_due ON overwritten (due_at);
 

@@ -88,6 +88,15 @@ impl ByRegion {
         ByRegion { remembered_for: Duration::ZERO, ..self }
     }
 
+    /// Which places are home to a tenant, by its row as it is now: what is written here from now on goes to such a one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn at_home(&self, tenant: TenantId) -> Result<impl Fn(&Place) -> bool + use<>> {
+        let home = self.renew(tenant).await?;
+        Ok(move |place: &Place| region_of(place) == home)
+    }
+
     /// Where new bytes of a tenant go.
     async fn home(&self, tenant: TenantId) -> Result<Home> {
         if let Some((since, home)) = self.remembered.get(&tenant)
@@ -95,6 +104,10 @@ impl ByRegion {
         {
             return Ok(home);
         }
+        self.renew(tenant).await
+    }
+
+    async fn renew(&self, tenant: TenantId) -> Result<Home> {
         let home = self.homes.home_of(tenant).await?.filter(|home| self.tiers.contains_key(home));
         let home = match &self.fallback {
             Fallback::Region(region) => home.or_else(|| Some(region.clone())),
@@ -216,6 +229,10 @@ impl Chunks for ByRegion {
             Ok(tier) => Whereabouts { region, ..tier.whereabouts(&inner) },
             Err(_) => Whereabouts { region, tier: "unknown".to_owned() },
         }
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        Some(self)
     }
 }
 

@@ -11,6 +11,7 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -139,5 +140,9 @@ impl Chunks for Cached {
 
     fn whereabouts(&self, place: &Place) -> Whereabouts {
         self.inner.whereabouts(place)
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        self.inner.by_region()
     }
 }

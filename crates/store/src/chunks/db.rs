@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
 
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts, elsewhere};
 use crate::{Error, Result};
 
@@ -157,6 +158,10 @@ impl Chunks for Db {
 
     fn whereabouts(&self, _: &Place) -> Whereabouts {
         Whereabouts { region: None, tier: "db".to_owned() }
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        None
     }
 }
 

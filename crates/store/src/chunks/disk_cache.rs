@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::by_region::ByRegion;
 use super::verified::is_whole;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::Result;
@@ -303,5 +304,9 @@ impl Chunks for DiskCache {
 
     fn whereabouts(&self, place: &Place) -> Whereabouts {
         self.inner.whereabouts(place)
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        self.inner.by_region()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -203,5 +204,9 @@ impl Chunks for Faulty {
 
     fn whereabouts(&self, place: &Place) -> Whereabouts {
         self.inner.whereabouts(place)
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        self.inner.by_region()
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -115,6 +116,10 @@ impl Chunks for Memory {
 
     fn whereabouts(&self, _: &Place) -> Whereabouts {
         Whereabouts { region: None, tier: "memory".to_owned() }
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        None
     }
 }
 

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{Hash, Region, TenantId, Timestamp};
 
+use self::by_region::ByRegion;
 use crate::{Error, Result};
 
 /// A chunk to be kept.
@@ -131,4 +132,7 @@ pub trait Chunks: Send + Sync {
 
     /// Where a place is. A tier that stands before others asks the one whose place it is.
     fn whereabouts(&self, place: &Place) -> Whereabouts;
+
+    /// Who decides where tenants are at home, if it is this tier or one that it stands before; none: all places are.
+    fn by_region(&self) -> Option<&ByRegion>;
 }

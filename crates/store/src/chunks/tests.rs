@@ -88,6 +88,10 @@ impl Chunks for Counted {
     fn whereabouts(&self, place: &Place) -> Whereabouts {
         self.inner.whereabouts(place)
     }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        self.inner.by_region()
+    }
 }
 
 #[tokio::test]
@@ -394,10 +398,17 @@ async fn bytes_go_where_their_tenant_is_at_home_and_stay_readable_when_it_moves(
     settle("moon");
     let third = put_of(&tier, tenant, 3).await.unwrap();
     assert_eq!(region_of(&third.place), None);
+    for home in ["eu", "us", "moon"] {
+        settle(home);
+        for (kept, of) in [(&first, "eu"), (&second, "us"), (&third, "moon")] {
+            assert_eq!(tier.at_home(tenant).await.unwrap()(&kept.place), of == home, "{of}, {home}");
+        }
+    }
     // Wrapped as it is when it serves.
     let outer = Verified::new(Arc::new(
         ByRegion::new(tiers.clone(), Fallback::Tier(rest.clone()), homes.clone()).unwrap(),
     ));
+    assert!(outer.by_region().is_some() && eu.by_region().is_none());
     for (kept, home) in [(&first, Some("eu")), (&second, Some("us")), (&third, None)] {
         let told = outer.whereabouts(&kept.place);
         assert_eq!((told.region, told.tier.as_str()), (home.map(region), "memory"));

@@ -8,6 +8,7 @@ use cacheroach_model::Hash;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -59,5 +60,9 @@ impl Chunks for Verified {
 
     fn whereabouts(&self, place: &Place) -> Whereabouts {
         self.inner.whereabouts(place)
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        self.inner.by_region()
     }
 }

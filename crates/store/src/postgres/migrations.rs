@@ -71,6 +71,10 @@ const MIGRATIONS: &[(&str, &str)] = files![
     "0042_outcomes_by_time",
     "0043_identity",
     "0044_sweep",
+    "0045_moving",
+    "0046_moving_by_due",
+    "0047_moves",
+    "0048_moves_by_deadline",
     "0060_versions_of_call",
 ];
 

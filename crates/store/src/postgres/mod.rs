@@ -25,6 +25,7 @@ mod links;
 pub mod lint;
 mod listings;
 mod migrations;
+mod moves;
 mod passwords;
 #[cfg(test)]
 mod played;

@@ -1,5 +1,8 @@
 //! Where bytes are, and on CockroachDB the cluster that keeps rows in regions.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use cacheroach_model::{Hash, Region, TenantId};
 use deadpool_postgres::Object;
@@ -8,10 +11,10 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::row::{all, blob, get, length, limit};
 use super::run::{Failure, Outcome};
 use super::statement::sql;
-use super::{Dialect, Postgres};
+use super::{Dialect, Postgres, moves};
 use crate::Result;
 use crate::chunks::Place;
-use crate::regions::{Placed, Regions, local};
+use crate::regions::{Moved, Moving, Next, Placed, Regions, local};
 use crate::zones::{Cluster, Key, Means, Table};
 
 /// Tables whose rows belong to regions, and the indexes of them that begin with the same as the key.
@@ -62,15 +65,41 @@ impl Regions for Postgres {
             let after = after.clone();
             Box::pin(async move {
                 let sql = sql!(
-                    "SELECT chunk, length, place FROM chunks WHERE tenant = $1 AND chunk > $2 AND state = 1
+                    "SELECT chunk, generation, length, place FROM chunks WHERE tenant = $1 AND chunk > $2 AND state = 1
                      ORDER BY chunk LIMIT $3"
                 );
                 let placed = |row: &_| {
                     let place = get::<Option<Vec<u8>>>(row, "place")?.map(Place);
-                    Ok(Placed { chunk: blob(row, "chunk")?, length: length(row, "length")?, place })
+                    let generation = get(row, "generation")?;
+                    Ok(Placed { chunk: blob(row, "chunk")?, generation, length: length(row, "length")?, place })
                 };
                 all(client, &sql, &[&&id.as_bytes()[..], &after, &limit(most)], placed).await
             })
+        })
+        .await
+    }
+
+    async fn begin_moving(&self, patience: Duration) -> Result<Option<Moving>> {
+        moves::begin(self, patience).await
+    }
+
+    async fn end_moving(&self, moving: &Moving, next: Next) -> Result<()> {
+        moves::end(self, moving, next).await
+    }
+
+    async fn note_moving(&self, after: Option<TenantId>, most: usize) -> Result<Option<TenantId>> {
+        moves::note_some(self, after, most).await
+    }
+
+    async fn lease_moves(&self, count: usize, length: Duration) -> Result<Vec<i64>> {
+        moves::lease(self, count, length).await
+    }
+
+    async fn move_chunks(&self, tenant: TenantId, moved: &[Moved]) -> Result<Vec<bool>> {
+        let moved = Arc::new(moved.to_vec());
+        self.transact(move |transaction, now| {
+            let moved = Arc::clone(&moved);
+            Box::pin(async move { moves::move_all(transaction, tenant, &moved, now).await })
         })
         .await
     }

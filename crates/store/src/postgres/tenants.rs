@@ -7,11 +7,11 @@ use cacheroach_model::{Region, Retention, Tenant, TenantId, Timestamp};
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
-use super::Postgres;
 use super::purge::clear;
 use super::row::{blob, change, get, limit, one, region};
 use super::run::Outcome;
 use super::statement::sql;
+use super::{Postgres, moves};
 use crate::changes::Change as Told;
 use crate::tenants::Tenants;
 use crate::{Error, Result};
@@ -83,9 +83,9 @@ impl Tenants for Postgres {
         }
         // Done twice, it would find a version that it made itself.
         let tells = [Told::Tenant(new.id)];
-        self.transact_and_tell(&tells, move |client, _| {
+        self.transact_and_tell(&tells, move |client, now| {
             let (new, home) = (new.clone(), home.clone());
-            Box::pin(async move { ensure(client, &new, &home).await })
+            Box::pin(async move { ensure(client, &new, &home, now).await })
         })
         .await
     }
@@ -108,7 +108,7 @@ impl Tenants for Postgres {
     }
 }
 
-async fn ensure(client: &impl GenericClient, new: &Tenant, home: &Region) -> Outcome<Tenant> {
+async fn ensure(client: &impl GenericClient, new: &Tenant, home: &Region, now: Timestamp) -> Outcome<Tenant> {
     let retention = new.retention.unwrap_or_default();
     let age = retention.age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
     let versions = retention.versions.map(i64::from);
@@ -137,7 +137,11 @@ async fn ensure(client: &impl GenericClient, new: &Tenant, home: &Region) -> Out
         one(client, &sql, &[&id, &new.label, &new.version, &region, &is_said, &versions, &age], tenant)
             .await?
     };
-    Ok(row.ok_or(Error::Skew)?)
+    let stored = row.ok_or(Error::Skew)?;
+    if new.version > 0 && new.region.is_some() {
+        moves::note(client, id, now).await?;
+    }
+    Ok(stored)
 }
 
 async fn delete(transaction: &Transaction<'_>, id: TenantId, version: i64, now: Timestamp) -> Outcome<()> {

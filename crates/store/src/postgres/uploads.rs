@@ -262,7 +262,7 @@ async fn commit(
     if !hold_tenant(transaction, file.tenant).await? {
         return Err(Error::Missing("tenant").into());
     }
-    if found.offset != size || found.tenant != file.tenant || !is_sound(transaction, &found).await? {
+    if found.offset != size || found.tenant != file.tenant || !is_leased(transaction, &found).await? {
         return Err(Error::LeaseLost.into());
     }
     let rope = if size == 0 { None } else { Some(whole(transaction, id, size, file).await?) };
@@ -273,6 +273,12 @@ async fn commit(
     let sql = sql!("DELETE FROM leases WHERE upload = $1");
     change(transaction, &sql, &[&id]).await?;
     Ok(version)
+}
+
+/// Whether each piece is [sound](is_sound). Of a mover that is waited for, the first look sees the chunk as it left it and the
+/// lease as it was before; when the chunks are held, nothing moves any more.
+async fn is_leased(transaction: &Transaction<'_>, upload: &Upload) -> Outcome<bool> {
+    Ok(is_sound(transaction, upload).await? || is_sound(transaction, upload).await?)
 }
 
 /// Whether each piece has its lease, and its chunk is live in the generation that was leased, until the end of the

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/sqlite/0007_chunk_data.sql")),
     (9, include_str!("../../migrations/sqlite/0009_identity.sql")),
     (10, include_str!("../../migrations/sqlite/0010_sweep.sql")),
+    (11, include_str!("../../migrations/sqlite/0011_moves.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {

@@ -12,6 +12,7 @@ mod inspect;
 mod links;
 mod listings;
 mod migrations;
+mod moves;
 mod passwords;
 mod principals;
 mod purge;

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use cacheroach_model::{Region, Retention, Tenant, TenantId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::Sqlite;
 use super::purge::clear;
 use super::row::{all, blob, change, get, limit, one, region};
+use super::{Sqlite, moves};
 use crate::changes::Change;
 use crate::tenants::Tenants;
 use crate::{Error, Result};
@@ -73,7 +73,7 @@ impl Tenants for Sqlite {
         if new.version == 0 {
             self.clear_tenant(new.id).await?;
         }
-        let change = move |connection: &Connection, _| {
+        let change = move |connection: &Connection, now| {
             if new.version == 0 && is_gone(connection, new.id)? {
                 return Err(Error::Busy("what a tenant of this id left is being cleared away".into()));
             }
@@ -100,7 +100,11 @@ impl Tenants for Sqlite {
                 retention.versions,
                 age,
             ];
-            one(connection, &sql, values, tenant)?.ok_or(Error::Skew)
+            let stored = one(connection, &sql, values, tenant)?.ok_or(Error::Skew)?;
+            if new.version > 0 && new.region.is_some() {
+                moves::note(connection, new.id, now)?;
+            }
+            Ok(stored)
         };
         self.writer.write_and_tell(tells, change).await
     }

@@ -132,6 +132,13 @@ const CASES: &[Case] = cases! {
     }
     regions {
         where_bytes_are_is_told_by_their_rows,
+        a_tenant_that_is_moved_is_noted_until_it_is_home,
+        all_tenants_are_noted_a_page_at_a_time,
+        f29_a_chunk_moves_with_its_leases_and_its_old_life_goes,
+        f29_of_two_writers_and_a_mover_each_ends_well,
+        f31_of_two_movers_the_second_changes_nothing,
+        f29_what_is_purged_meanwhile_is_not_moved,
+        f01_bytes_of_a_mover_that_died_are_left_once_its_lease_is_over,
     }
     principals {
         a_principal_is_created_once_and_changed_from_its_version,

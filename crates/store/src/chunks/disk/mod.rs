@@ -57,6 +57,7 @@ use tokio::task::spawn_blocking;
 
 use self::files::{Files, Folder};
 use self::packs::Packs;
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -153,6 +154,10 @@ impl Chunks for Disk {
 
     fn whereabouts(&self, _: &Place) -> Whereabouts {
         Whereabouts { region: None, tier: "disk".to_owned() }
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        None
     }
 }
 

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 pub use self::address::{Address, AddressError};
 use self::names::Name;
 use self::patience::Patience;
+use super::by_region::ByRegion;
 use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -224,6 +225,10 @@ impl Chunks for Object {
 
     fn whereabouts(&self, _: &Place) -> Whereabouts {
         Whereabouts { region: None, tier: "objects".to_owned() }
+    }
+
+    fn by_region(&self) -> Option<&ByRegion> {
+        None
     }
 }
 

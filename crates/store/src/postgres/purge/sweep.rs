@@ -18,6 +18,7 @@ pub(super) async fn unnamed(postgres: &Postgres, found: &[FoundChunk]) -> Result
                                AND (c.place = n.place OR (c.state = 0 AND c.generation = n.generation)))
              AND NOT EXISTS (SELECT 1 FROM condemned d
                              WHERE d.generation = n.generation AND d.place = n.place)
+             AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.generation = n.generation)
          ORDER BY n.at"
     );
     let numbers: Vec<i64> = (0..).take(found.len()).collect();

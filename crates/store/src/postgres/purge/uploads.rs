@@ -14,18 +14,25 @@ use crate::purge::{FINISHED_REST, Removed};
 pub(super) const ENDED: usize = 100;
 
 pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch: usize) -> Outcome<Removed> {
+    // What a mover leased and did not come back for.
+    let sql = sql!(
+        "DELETE FROM moves WHERE generation IN
+             (SELECT generation FROM moves WHERE deadline <= $1 ORDER BY deadline LIMIT $2)"
+    );
+    let mut gone = rows(change(transaction, &sql, &[&now.micros(), &limit(batch)]).await?);
     let sql = sql!(
         "DELETE FROM uploads WHERE upload IN
              (SELECT upload FROM uploads WHERE outcome IS NOT NULL AND deadline <= $1
               ORDER BY deadline LIMIT $2)"
     );
-    let finished = change(transaction, &sql, &[&ago(now, FINISHED_REST), &limit(batch)]).await?;
+    let finished =
+        change(transaction, &sql, &[&ago(now, FINISHED_REST), &limit(batch.saturating_sub(gone))]).await?;
+    gone += rows(finished);
     // One that is just being carried on is waited for, and then its deadline may be another.
     let sql = sql!(
         "SELECT upload, tenant FROM uploads WHERE outcome IS NULL AND deadline <= $1
          ORDER BY deadline LIMIT $2 FOR UPDATE"
     );
-    let mut gone = rows(finished);
     let most = ENDED.min(batch.saturating_sub(gone));
     let values = &[&now.micros() as _, &limit(most) as _];
     let overdue: Vec<(UploadId, TenantId)> =

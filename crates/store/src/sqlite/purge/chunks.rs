@@ -76,7 +76,7 @@ fn condemn_one(
 }
 
 /// Notes a life that is over, and when its bytes were handed out to be erased.
-pub(super) fn add(connection: &Connection, condemned: &Condemned, handed_out: i64) -> Result<()> {
+pub(in super::super) fn add(connection: &Connection, condemned: &Condemned, handed_out: i64) -> Result<()> {
     let sql = "INSERT INTO condemned (generation, tenant, chunk, length, place, condemned_at)
                VALUES (?, ?, ?, ?, ?, ?)";
     let values = params![

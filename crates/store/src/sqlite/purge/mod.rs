@@ -20,6 +20,7 @@ use crate::Result;
 use crate::chunks::{Cursor, FoundChunk};
 use crate::purge::{Condemned, Condemning, Kind, Limits, Purge, REST, Removed};
 
+pub(super) use chunks::add as add_condemned;
 pub(super) use ropes::{loosen, take_apart};
 pub(super) use tenants::clear;
 pub(super) use uploads::end_upload;

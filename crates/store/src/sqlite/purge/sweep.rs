@@ -13,7 +13,8 @@ use crate::{Error, Result};
 fn is_named(connection: &Connection, found: &FoundChunk) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM chunks WHERE tenant = ?1 AND chunk = ?2
                                   AND (place = ?4 OR (state = 0 AND generation = ?3)))
-                   OR EXISTS (SELECT 1 FROM condemned WHERE generation = ?3 AND place = ?4) AS named";
+                   OR EXISTS (SELECT 1 FROM condemned WHERE generation = ?3 AND place = ?4)
+                   OR EXISTS (SELECT 1 FROM moves WHERE generation = ?3) AS named";
     let (tenant, hash) = (found.chunk.tenant.as_bytes(), found.chunk.hash.as_bytes());
     let values = params![tenant, hash, found.generation, found.chunk.place.0];
     Ok(one(connection, sql, values, |row| get(row, "named"))?.unwrap_or(true))

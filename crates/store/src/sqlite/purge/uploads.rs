@@ -10,10 +10,15 @@ use crate::Result;
 use crate::purge::FINISHED_REST;
 
 pub(super) fn remove(connection: &Connection, now: Timestamp, batch: usize) -> Result<usize> {
+    // What a mover leased and did not come back for.
+    let sql = "DELETE FROM moves WHERE generation IN
+                   (SELECT generation FROM moves WHERE deadline <= ? ORDER BY deadline LIMIT ?)";
+    let moves = change(connection, sql, params![now.micros(), limit(batch)])?;
     let sql = "DELETE FROM uploads WHERE upload IN
                    (SELECT upload FROM uploads WHERE outcome IS NOT NULL AND deadline <= ?
                     ORDER BY deadline LIMIT ?)";
-    let mut rows = change(connection, sql, params![ago(now, FINISHED_REST), limit(batch)])?;
+    let values = params![ago(now, FINISHED_REST), limit(batch - moves)];
+    let mut rows = moves + change(connection, sql, values)?;
     let sql = "SELECT upload, tenant FROM uploads WHERE outcome IS NULL AND deadline <= ?
                ORDER BY deadline LIMIT ?";
     let values = params![now.micros(), limit(batch - rows)];
