@@ -13,8 +13,8 @@ use super::purge::Round;
 const SWEPT: usize = 10_000;
 /// The next step comes after so many times what this one took: a tier may have to look at all it has for each.
 const SWEEP_PAUSES: u32 = 100;
-/// And when the sweep was at the end, after so long at the least.
-const SWEEP_RESTS: Duration = Duration::from_secs(3600);
+/// And when the sweep was at the end, after the time of so many rounds at the least.
+const SWEEP_RESTS: u32 = 60;
 /// After so long, whoever was at a step of the sweep is taken to have died.
 const SWEEP_DEAD_AFTER: Duration = Duration::from_secs(600);
 
@@ -27,7 +27,10 @@ impl Round<'_> {
         let swept = self.sweep(after.as_ref()).await;
         // What went wrong may be the place to go on from: it is of another tier, perhaps.
         let next = swept.as_ref().ok().and_then(Option::as_ref);
-        let rests = if next.is_some() { Duration::ZERO } else { SWEEP_RESTS };
+        let rests = match next {
+            Some(_) => Duration::ZERO,
+            None => self.settings.interval.saturating_mul(SWEEP_RESTS),
+        };
         let pause = (begun.elapsed() * SWEEP_PAUSES).max(rests);
         self.store.metadata.end_sweep_step(next, pause).await?;
         swept.map(drop)
