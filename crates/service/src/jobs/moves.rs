@@ -167,3 +167,7 @@ fn next(moving: &Moving, is_last: bool, all_moved: bool, now: Timestamp) -> Next
         Next::After(pause)
     }
 }
+
+#[cfg(test)]
+#[path = "moves_tests.rs"]
+mod tests;
