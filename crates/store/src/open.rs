@@ -234,3 +234,21 @@ impl Homes for Tenancy {
         Ok(self.0.find_tenant(tenant).await?.and_then(|tenant| tenant.region))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p13_a_mistyped_connect_string_is_not_shown() {
+        for text in
+            ["PASSWORD=hunter2hunter2 host=127.0.0.1:1", "hunter2hunter2 :x", "Hunter2hunter2:x", "hunter2=:"]
+        {
+            if let Err(problem) = Location::parse(text) {
+                assert!(!problem.to_lowercase().contains("hunter2"), "{problem}");
+            }
+        }
+        assert!(Location::parse("mysql://x").unwrap_err().contains("mysql"));
+        assert!(Location::parse("sqlite:./x").is_ok());
+    }
+}

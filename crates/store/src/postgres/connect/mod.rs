@@ -111,6 +111,11 @@ impl Connect {
         text: &str,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConnectError> {
+        if let Some(variable) =
+            ["PGSERVICE", "PGSERVICEFILE"].into_iter().find(|name| environment(name).is_some())
+        {
+            return wrong(format!("{variable} is not supported"));
+        }
         let mut parameters = text::parse(text)?;
         for (variable, parameter) in ENVIRONMENT {
             if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {

@@ -111,6 +111,8 @@ fn what_is_unknown_is_the_servers_to_judge_and_what_is_not_kept_is_refused() {
     let connect = parse("host=h search_path='a b' options='-c x=y'");
     assert_eq!(connect.config.get_options(), Some(r"-c x=y -c search_path=a\ b"));
     assert!(refused("host=h service=x").contains("service"));
+    let with_service = |name: &str| (name == "PGSERVICE").then(|| "main".to_owned());
+    assert!(Connect::with_environment("host=h", with_service).unwrap_err().to_string().contains("PGSERVICE"));
     assert!(refused("host=a,b port=1,2,3").contains("ports"));
     assert!(refused("postgres://h/d?a-b=c").contains("parameter"));
     assert!(parse("host=h statement_cache_mode=describe gssencmode=disable").config.get_options().is_none());
