@@ -244,7 +244,9 @@ async fn write(work: Arc<Work>, who: u64, mut random: Random) {
 
 /// What may be asked again: of a server that died, or of one that can't just now.
 fn may_pass(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Aborted)
+    // What has a cause was said by the client's own library, of a connection that is over.
+    let is_ours = std::error::Error::source(status).is_some();
+    is_ours || matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Aborted)
 }
 
 /// Uploads over gRPC, in which each call may be sent more than once, and to another server than the one before. Tells
