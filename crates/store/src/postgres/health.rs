@@ -62,12 +62,13 @@ impl Heard {
 #[async_trait]
 impl Health for Postgres {
     async fn check_health(&self) -> Result<()> {
+        let sql = sql!("SELECT 1");
         if self.heard.is_fresh() {
             return Ok(());
         }
         // One try: whoever asks does so again.
         let client = self.client().await?;
-        let looked = client.query_one(&sql!("SELECT 1"), &[]).await.map(drop).map_err(Failure::from);
+        let looked = client.query_one(&sql, &[]).await.map(drop).map_err(Failure::from);
         self.heard.note(&looked);
         Ok(looked?)
     }

@@ -267,6 +267,7 @@ const CASES: &[Case] = cases! {
         a_dump_is_loaded_as_it_was_written,
     }
     durable {
+        a_store_answers_and_knows_when_it_was_made,
         p1_what_was_answered_is_there_after_a_restart,
         generations_are_never_used_again_after_a_restart,
     }

@@ -25,6 +25,7 @@ const APART: &[(&str, &str, &str)] = &[
     ("feed.rs", "SELECT cluster_logical_timestamp()", "CockroachDB alone"),
     ("feed.rs", "SET statement_timeout", "CockroachDB alone"),
     ("feed.rs", "EXPERIMENTAL CHANGEFEED", "CockroachDB alone"),
+    ("regions.rs", "SET statement_timeout", "CockroachDB alone"),
     ("regions.rs", "SELECT COALESCE(crdb_internal", "CockroachDB alone"),
     ("regions.rs", "SELECT current_database()", "asked of CockroachDB alone"),
     ("regions.rs", "SHOW REGIONS FROM", "CockroachDB alone"),
@@ -79,7 +80,7 @@ impl Written {
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
             if entry.file_type()?.is_dir() {
                 self.folder(&entry.path(), &format!("{name}/"))?;
-            } else if !matches!(&*name, "lint.rs" | "statement.rs") && !name.ends_with("tests.rs") {
+            } else if !matches!(&*name, "lint.rs" | "played.rs" | "statement.rs") && !name.ends_with("tests.rs") {
                 self.file(&name, &fs::read_to_string(entry.path())?);
             }
         }
