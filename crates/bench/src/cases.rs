@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::load::{self, Ask, Content, Plan, Target};
+use crate::minio::{self, Minio};
 use crate::report::{Peer, Report, Round, Unit};
 use crate::servers::{Nginx, Server, Store, find_nginx};
 use crate::{Options, Result};
@@ -96,8 +98,9 @@ impl Traffic {
         Content::new(((self.length / KIB) as u64) << 40 | round << 32 | index, self.length)
     }
 
-    fn reads(self, requests: u64) -> Plan<impl Fn(u64) -> Ask + Send + Sync + 'static> {
-        let ask = move |index| Ask::get(self.path(index % self.files));
+    fn reads(self, requests: u64, paths: &Paths) -> Plan<impl Fn(u64) -> Ask + Send + Sync + 'static> {
+        let paths = paths.clone();
+        let ask = move |index| Ask::get(paths.of(self, index % self.files));
         Plan { connections: self.connections, requests, ask }
     }
 
@@ -107,9 +110,39 @@ impl Traffic {
         round: u64,
         first: u64,
         requests: u64,
+        paths: &Paths,
     ) -> Plan<impl Fn(u64) -> Ask + Send + Sync + 'static> {
-        let ask = move |index| Ask::put(self.path(first + index), self.content(round, first + index));
+        let paths = paths.clone();
+        let ask = move |index| Ask::put(paths.of(self, first + index), self.content(round, first + index));
         Plan { connections: self.connections, requests, ask }
+    }
+}
+
+/// How a server is asked for the files of a traffic.
+#[derive(Debug, Clone)]
+enum Paths {
+    Plain,
+    /// With a signature each, in the order of the files.
+    Signed(Arc<[String]>),
+}
+
+impl Paths {
+    async fn signed(
+        minio: &Minio,
+        server: &Server,
+        method: Method,
+        traffic: Traffic,
+        files: u64,
+    ) -> Result<Self> {
+        let paths = (0..files).map(|index| traffic.path(index));
+        Ok(Self::Signed(minio.sign(server.address, &method, paths).await?))
+    }
+
+    fn of(&self, traffic: Traffic, index: u64) -> String {
+        match self {
+            Self::Plain => traffic.path(index),
+            Self::Signed(paths) => paths[usize::try_from(index).expect("an index of a list")].clone(),
+        }
     }
 }
 
@@ -125,63 +158,93 @@ where
     Ok(Round::new(&outcome, after.cpu - before.cpu, after.written - before.written, server.peak_bytes()?))
 }
 
-/// Both peers with the same files in them, for the reading cases.
+/// A server with files in it.
+struct Reader {
+    peer: Peer,
+    server: Server,
+    /// By the names of the traffics.
+    paths: Vec<(&'static str, Paths)>,
+}
+
+impl Reader {
+    fn paths(&self, traffic: Traffic) -> &Paths {
+        let found = self.paths.iter().find(|(name, _)| *name == traffic.name);
+        found.map_or(&Paths::Plain, |(_, paths)| paths)
+    }
+}
+
+/// All peers with the same files in them, for the reading cases.
 struct Readers {
-    cacheroach: Server,
-    nginx: Option<Server>,
+    readers: Vec<Reader>,
     /// Removed after the servers are stopped: fields drop in this order.
-    _folders: (Store, Option<Nginx>),
+    _folders: (Store, Option<Nginx>, Option<Minio>),
 }
 
 impl Readers {
-    async fn start(program: &Path, nginx: Option<Nginx>, traffics: &[Traffic]) -> Result<Self> {
+    async fn start(program: &Path, others: &Others, traffics: &[Traffic]) -> Result<Self> {
         let store = Store::empty(program)?;
-        let cacheroach = store.start().await?;
-        let superuser = store.superuser(&cacheroach)?;
+        let server = store.start().await?;
+        let superuser = store.superuser(&server)?;
         for traffic in traffics {
-            load::run(&superuser, traffic.writes(0, 0, traffic.files)).await?;
-            if let Some(nginx) = &nginx {
+            load::run(&superuser, traffic.writes(0, 0, traffic.files, &Paths::Plain)).await?;
+        }
+        let mut readers = vec![Reader { peer: Peer::Cacheroach, server, paths: Vec::new() }];
+        let nginx = others.nginx.as_ref().map(|program| Nginx::new(program.clone())).transpose()?;
+        if let Some(nginx) = &nginx {
+            for traffic in traffics {
                 for index in 0..traffic.files {
                     nginx.add_file(&traffic.path(index), &traffic.content(0, index).bytes())?;
                 }
             }
+            readers.push(Reader { peer: Peer::Nginx, server: nginx.start().await?, paths: Vec::new() });
         }
-        let running = if let Some(nginx) = &nginx { Some(nginx.start().await?) } else { None };
-        let readers = Self { cacheroach, nginx: running, _folders: (store, nginx) };
-        for (_, server) in readers.peers(0) {
+        let minio = others.minio.as_ref().map(|program| Minio::new(program)).transpose()?;
+        if let Some(minio) = &minio {
+            let server = minio.start().await?;
+            let (target, mut paths) = (Target::anonymous(server.address), Vec::new());
+            for traffic in traffics {
+                let put = Paths::signed(minio, &server, Method::PUT, *traffic, traffic.files).await?;
+                load::run(&target, traffic.writes(0, 0, traffic.files, &put)).await?;
+                let get = Paths::signed(minio, &server, Method::GET, *traffic, traffic.files).await?;
+                paths.push((traffic.name, get));
+            }
+            readers.push(Reader { peer: Peer::Minio, server, paths });
+        }
+        for reader in &readers {
             for traffic in traffics {
                 for index in 0..traffic.files {
-                    check(server, &traffic.path(index), &traffic.content(0, index)).await?;
+                    let path = reader.paths(*traffic).of(*traffic, index);
+                    check(&reader.server, &path, &traffic.content(0, index)).await?;
                 }
             }
         }
-        Ok(readers)
-    }
-
-    /// Who goes first changes, so that a machine growing slower or faster favours none.
-    fn peers(&self, round: u64) -> Vec<(Peer, &Server)> {
-        let mut peers = vec![(Peer::Cacheroach, &self.cacheroach)];
-        peers.extend(self.nginx.as_ref().map(|server| (Peer::Nginx, server)));
-        if round % 2 == 1 {
-            peers.reverse();
-        }
-        peers
+        Ok(Self { readers, _folders: (store, nginx, minio) })
     }
 
     async fn measure(&self, traffic: Traffic, round: u64, report: &mut Report) -> Result<()> {
-        for (peer, server) in self.peers(round) {
-            let target = Target::anonymous(server.address);
-            load::run(&target, traffic.reads(traffic.files * 2)).await?;
-            let round = measure(server, &target, traffic.reads(traffic.requests)).await?;
+        for reader in in_turns(&self.readers, round) {
+            let Reader { peer, server, .. } = reader;
+            let (target, paths) = (Target::anonymous(server.address), reader.paths(traffic));
+            load::run(&target, traffic.reads(traffic.files * 2, paths)).await?;
+            let round = measure(server, &target, traffic.reads(traffic.requests, paths)).await?;
             if round.body_bytes != traffic.requests * traffic.length as u64 {
                 return Err(
                     format!("{} sent {} bytes in {}", peer.name(), round.body_bytes, traffic.name).into()
                 );
             }
-            report.add(traffic.name, peer, traffic.unit, round);
+            report.add(traffic.name, *peer, traffic.unit, round);
         }
         Ok(())
     }
+}
+
+/// Who goes first changes, so that a machine growing slower or faster favours none.
+fn in_turns<T>(all: &[T], round: u64) -> Vec<&T> {
+    let mut turns: Vec<&T> = all.iter().collect();
+    if round % 2 == 1 {
+        turns.reverse();
+    }
+    turns
 }
 
 /// A fast server of wrong bytes would win every comparison.
@@ -190,21 +253,61 @@ async fn check(server: &Server, path: &str, content: &Content) -> Result<()> {
     if status == StatusCode::OK && body == content.bytes() {
         return Ok(());
     }
+    let path = path.split('?').next().unwrap_or_default();
     Err(format!("{path}: {status} with {} bytes, not what was stored", body.len()).into())
 }
 
 /// Writes into a store of its own each time, so that every round finds the same: nothing.
-async fn put(program: &Path, traffic: Traffic, round: u64, report: &mut Report) -> Result<()> {
+async fn put(
+    program: &Path,
+    others: &Others,
+    traffic: Traffic,
+    round: u64,
+    report: &mut Report,
+) -> Result<()> {
+    let peers = [Peer::Cacheroach, Peer::Minio];
+    for peer in in_turns(&peers, round) {
+        let measured = match (peer, &others.minio) {
+            (Peer::Minio, Some(program)) => put_minio(program, traffic, round).await?,
+            (Peer::Cacheroach, _) => put_cacheroach(program, traffic, round).await?,
+            _ => continue,
+        };
+        report.add(traffic.name, *peer, traffic.unit, measured);
+    }
+    Ok(())
+}
+
+async fn put_cacheroach(program: &Path, traffic: Traffic, round: u64) -> Result<Round> {
     let store = Store::empty(program)?;
     let server = store.start().await?;
     let superuser = store.superuser(&server)?;
-    load::run(&superuser, traffic.writes(round, 0, traffic.files)).await?;
-    let plan = traffic.writes(round, traffic.files, traffic.requests);
-    let measured = measure(&server, &superuser, plan).await?;
+    let measured = put_into(&server, &superuser, traffic, round, &Paths::Plain).await?;
     let last = traffic.files + traffic.requests - 1;
     check(&server, &traffic.path(last), &traffic.content(round, last)).await?;
-    report.add(traffic.name, Peer::Cacheroach, traffic.unit, measured);
-    Ok(())
+    Ok(measured)
+}
+
+async fn put_minio(program: &Path, traffic: Traffic, round: u64) -> Result<Round> {
+    let minio = Minio::new(program)?;
+    let server = minio.start().await?;
+    let files = traffic.files + traffic.requests;
+    let paths = Paths::signed(&minio, &server, Method::PUT, traffic, files).await?;
+    let target = Target::anonymous(server.address);
+    let measured = put_into(&server, &target, traffic, round, &paths).await?;
+    let last = minio.sign(server.address, &Method::GET, std::iter::once(traffic.path(files - 1))).await?;
+    check(&server, &last[0], &traffic.content(round, files - 1)).await?;
+    Ok(measured)
+}
+
+async fn put_into(
+    server: &Server,
+    target: &Target,
+    traffic: Traffic,
+    round: u64,
+    paths: &Paths,
+) -> Result<Round> {
+    load::run(target, traffic.writes(round, 0, traffic.files, paths)).await?;
+    measure(server, target, traffic.writes(round, traffic.files, traffic.requests, paths)).await
 }
 
 /// A store of many small files, for the cases that must not notice how many.
@@ -278,18 +381,34 @@ fn built_server() -> Result<PathBuf> {
     if program.is_file() { Ok(program) } else { Err(format!("{} is not built", program.display()).into()) }
 }
 
-/// nginx, where it is wanted, needed and there.
-fn nginx(options: &Options, report: &mut Report) -> Result<Option<Nginx>> {
-    if !options.nginx {
-        return Ok(None);
+/// The programs of the other peers, where they are wanted and there.
+#[derive(Debug, Default)]
+struct Others {
+    nginx: Option<PathBuf>,
+    minio: Option<PathBuf>,
+}
+
+impl Others {
+    fn find(options: &Options, report: &mut Report) -> Result<Self> {
+        let mut others = Self::default();
+        let reads = options.cases.iter().any(|case| matches!(case, Case::Get4k | Case::Get64m));
+        if options.peers.contains(&Peer::Nginx) && reads {
+            others.nginx = find_nginx();
+            match &others.nginx {
+                Some(program) => report.peer_version(Peer::Nginx, Nginx::new(program.clone())?.version()?),
+                None => report.note("nginx is not installed (Debian: nginx-light), so it is left out"),
+            }
+        }
+        let compared = reads || options.cases.iter().any(|case| matches!(case, Case::Put4k | Case::Put64m));
+        if options.peers.contains(&Peer::Minio) && compared {
+            others.minio = std::env::var_os(minio::PROGRAM).map(PathBuf::from);
+            match &others.minio {
+                Some(program) => report.peer_version(Peer::Minio, Minio::version(program)?),
+                None => report.note("MinIO is not there (Go builds it), so it is left out"),
+            }
+        }
+        Ok(others)
     }
-    let Some(program) = find_nginx() else {
-        report.note("nginx is not installed (Debian: nginx-light), so it is left out");
-        return Ok(None);
-    };
-    let nginx = Nginx::new(program)?;
-    report.peer_version(Peer::Nginx, nginx.version()?);
-    Ok(Some(nginx))
 }
 
 /// Measures what was asked for.
@@ -301,12 +420,9 @@ pub(crate) async fn run(options: Options) -> Result<Report> {
     let mut reads = Vec::new();
     reads.extend(wanted(Case::Get4k).then_some(GET_4K));
     reads.extend(wanted(Case::Get64m).then_some(GET_64M));
-    let readers = if reads.is_empty() {
-        None
-    } else {
-        let nginx = nginx(&options, &mut report)?;
-        Some(Readers::start(&program, nginx, &reads).await?)
-    };
+    let others = Others::find(&options, &mut report)?;
+    let readers =
+        if reads.is_empty() { None } else { Some(Readers::start(&program, &others, &reads).await?) };
     let full = if wanted(Case::List1000) || wanted(Case::Start) {
         Some(Full::fill(&program, options.files, &mut report).await?)
     } else {
@@ -322,7 +438,7 @@ pub(crate) async fn run(options: Options) -> Result<Report> {
         }
         for (case, traffic) in [(Case::Put4k, PUT_4K), (Case::Put64m, PUT_64M)] {
             if wanted(case) {
-                put(&program, traffic, round + 1, &mut report).await?;
+                put(&program, &others, traffic, round + 1, &mut report).await?;
             }
         }
         if let Some(full) = &full {

@@ -7,6 +7,7 @@
 mod cases;
 mod growth;
 mod load;
+mod minio;
 mod report;
 mod servers;
 
@@ -16,19 +17,20 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cases::Case;
+use crate::report::Peer;
 
 /// Whatever stops a run: there is nobody here who would act on its kind.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
 const HELP: &str = "\
-Measures cacheroach, and nginx on the same files.
+Measures cacheroach, and beside it nginx and MinIO doing the same work.
 
 Usage: cargo xtask bench growth ... (see cargo xtask bench growth --help)
-       cargo xtask bench [--case NAME...] [--peer nginx|none] [--rounds N] [--files N] [--json FILE] [--server FILE]
+       cargo xtask bench [--case NAME...] [--peer nginx,minio|none] [--rounds N] [--files N] [--json FILE] [--server FILE]
 
   --case NAME...   only these (default: all): get-4k get-64m put-4k put-64m list-1000 start
-  --peer NAME      nginx (default, where it is installed) or none
+  --peer NAMES     nginx, minio (default: both, where they are) or none; nginx for the cases that read
   --rounds N       how often each case is measured (default 5)
   --files N        size of the store behind list-1000 and start, a multiple of 1000 (default 1000000)
   --json FILE      write everything measured there, too
@@ -41,7 +43,7 @@ Stores live in TMPDIR: choose a real disk. Numbers of one run may be compared wi
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Options {
     cases: Vec<Case>,
-    nginx: bool,
+    peers: Vec<Peer>,
     rounds: u64,
     files: u64,
     json: Option<PathBuf>,
@@ -50,7 +52,14 @@ struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cases: Case::ALL.to_vec(), nginx: true, rounds: 5, files: 1_000_000, json: None, server: None }
+        Self {
+            cases: Case::ALL.to_vec(),
+            peers: Peer::OTHERS.to_vec(),
+            rounds: 5,
+            files: 1_000_000,
+            json: None,
+            server: None,
+        }
     }
 }
 
@@ -72,7 +81,7 @@ impl Options {
                         chosen.push(Case::named(&name)?);
                     }
                 }
-                "--peer" => options.nginx = peer(&value)?,
+                "--peer" => options.peers = peers(&value)?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--files" => options.files = value.parse()?,
                 "--json" => options.json = Some(value.into()),
@@ -93,12 +102,15 @@ impl Options {
     }
 }
 
-fn peer(name: &str) -> Result<bool> {
-    match name {
-        "nginx" => Ok(true),
-        "none" => Ok(false),
-        _ => Err(format!("unknown peer {name}: nginx or none").into()),
+fn peers(names: &str) -> Result<Vec<Peer>> {
+    if names == "none" {
+        return Ok(Vec::new());
     }
+    let named = |name: &str| Peer::OTHERS.into_iter().find(|peer| peer.name() == name);
+    let peers = names
+        .split(',')
+        .map(|name| named(name).ok_or_else(|| format!("unknown peer {name}: nginx, minio or none").into()));
+    peers.collect()
 }
 
 /// Until someone wants the run to end: then the servers are still stopped, by being dropped.
@@ -169,7 +181,7 @@ mod tests {
         let options = parse("").unwrap().unwrap();
         assert_eq!(options.cases, Case::ALL);
         assert_eq!(options.files, 1_000_000);
-        assert!(options.nginx);
+        assert_eq!(options.peers, Peer::OTHERS);
     }
 
     #[test]
@@ -177,7 +189,8 @@ mod tests {
         let options = parse("--case start get-4k --rounds 2 --case put-4k --peer none").unwrap().unwrap();
         assert_eq!(options.cases, [Case::Get4k, Case::Put4k, Case::Start]);
         assert_eq!(options.rounds, 2);
-        assert!(!options.nginx);
+        assert!(options.peers.is_empty());
+        assert_eq!(parse("--peer minio").unwrap().unwrap().peers, [Peer::Minio]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was measured, as a table for people and as JSON for everything else.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -20,13 +21,17 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) enum Peer {
     Cacheroach,
     Nginx,
+    Minio,
 }
 
 impl Peer {
+    pub(crate) const OTHERS: [Self; 2] = [Self::Nginx, Self::Minio];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cacheroach => "cacheroach",
             Self::Nginx => "nginx",
+            Self::Minio => "minio",
         }
     }
 }
@@ -210,9 +215,10 @@ impl Series {
     /// What we promised ourselves; the absolute ones are for two shared cores.
     fn budget(&self) -> &'static str {
         match (self.peer, self.case) {
-            (Peer::Cacheroach, "get-4k") => "at most 1.00 of nginx",
-            (Peer::Cacheroach, "get-64m") => "at most 1.25 of nginx",
-            (Peer::Cacheroach, "put-4k") => "at least 10000 req/s",
+            (Peer::Cacheroach, "get-4k") => "at most 1.00 of nginx, 0.10 of MinIO",
+            (Peer::Cacheroach, "get-64m") => "at most 1.25 of nginx, 0.40 of MinIO",
+            (Peer::Cacheroach, "put-4k") => "at least 10000 req/s, at most 0.05 of MinIO",
+            (Peer::Cacheroach, "put-64m") => "at most 0.60 of MinIO",
             (Peer::Cacheroach, "list-1000") => "milliseconds a page",
             (Peer::Cacheroach, "start-empty") => "below 0.3 s",
             (Peer::Cacheroach, "start-full") => "below 1 s at 1000000 files",
@@ -220,7 +226,7 @@ impl Series {
         }
     }
 
-    fn row(&self, ratio: Option<Ratio>) -> Vec<String> {
+    fn row(&self, ratios: &Ratios) -> Vec<String> {
         let (cost, rate) = match self.unit {
             Unit::Requests => ("per 10k", Some("req/s")),
             Unit::Bytes => ("per GiB", Some("MB/s")),
@@ -239,12 +245,14 @@ impl Series {
             self.latency(|round| round.p50_seconds),
             self.latency(|round| round.p99_seconds),
             number(self.spread(|round| round.peak_bytes as f64 / MIB).max),
-            ratio.map_or("-".to_owned(), Ratio::shown),
-            self.budget().to_owned(),
         ]
+        .into_iter()
+        .chain(ratios.iter().map(|(_, ratio)| ratio.map_or("-".to_owned(), Ratio::shown)))
+        .chain([self.budget().to_owned()])
+        .collect()
     }
 
-    fn json(&self, ratio: Option<Ratio>) -> serde_json::Value {
+    fn json(&self, ratios: &Ratios) -> serde_json::Value {
         json!({
             "case": self.case,
             "peer": self.peer,
@@ -255,13 +263,16 @@ impl Series {
             // Seconds per 10,000 requests, per GiB, or per start.
             "cpu": self.cost(),
             "written_per_operation": self.written_per_operation(),
-            "cpu_ratio_to_nginx": ratio,
+            "cpu_ratios": ratios.iter().map(|(peer, ratio)| (peer.name(), ratio)).collect::<BTreeMap<_, _>>(),
             "rounds": self.rounds,
         })
     }
 }
 
-const COLUMNS: [&str; 12] = [
+/// To each of the others.
+type Ratios = [(Peer, Option<Ratio>); 2];
+
+const COLUMNS: [&str; 13] = [
     "case",
     "peer",
     "ops",
@@ -272,7 +283,8 @@ const COLUMNS: [&str; 12] = [
     "p50 ms",
     "p99 ms",
     "peak MiB",
-    "CPU, cacheroach/nginx",
+    "CPU, to nginx",
+    "CPU, to minio",
     "budget",
 ];
 
@@ -310,15 +322,17 @@ impl Report {
         }
     }
 
-    fn ratio(&self, series: &Series) -> Option<Ratio> {
-        let theirs =
-            self.series.iter().find(|other| other.case == series.case && other.peer == Peer::Nginx)?;
-        (series.peer == Peer::Cacheroach).then(|| Ratio::of(series, theirs))
+    fn ratios(&self, series: &Series) -> Ratios {
+        Peer::OTHERS.map(|peer| {
+            let theirs = self.series.iter().find(|other| other.case == series.case && other.peer == peer);
+            let ours = theirs.filter(|_| series.peer == Peer::Cacheroach);
+            (peer, ours.map(|theirs| Ratio::of(series, theirs)))
+        })
     }
 
     pub(crate) fn table(&self) -> String {
         let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
-        rows.extend(self.series.iter().map(|series| series.row(self.ratio(series))));
+        rows.extend(self.series.iter().map(|series| series.row(&self.ratios(series))));
         let mut text = String::new();
         for (name, value) in self.machine.as_object().into_iter().flatten().chain(&self.versions) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -335,7 +349,7 @@ impl Report {
     }
 
     pub(crate) fn json(&self) -> Result<String> {
-        let results: Vec<_> = self.series.iter().map(|series| series.json(self.ratio(series))).collect();
+        let results: Vec<_> = self.series.iter().map(|series| series.json(&self.ratios(series))).collect();
         let all = json!({
             "command": std::env::args().collect::<Vec<_>>(),
             "machine": self.machine,

@@ -42,7 +42,7 @@ pub(crate) struct Usage {
 
 impl Server {
     /// Spawns a command and asks `GET /` until somebody answers, whatever the status.
-    async fn spawn(
+    pub(crate) async fn spawn(
         command: &mut Command,
         log: &Path,
         address: impl Fn() -> Option<SocketAddr>,

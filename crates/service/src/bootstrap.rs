@@ -12,8 +12,8 @@ use cacheroach_store::failpoint::{Step, hit};
 use cacheroach_store::files::NewFile;
 use cacheroach_store::sessions::Origin;
 
-use crate::content::hash;
 use crate::{Result, Service};
+use cacheroach_hash::hash;
 
 /// The session of whoever comes without one.
 pub(crate) const PUBLIC_SESSION: &str = "public-access-v0";

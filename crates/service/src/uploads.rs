@@ -12,16 +12,15 @@ use cacheroach_api::upload::{
 };
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::{Purpose, Want};
+use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{
     CHUNK_SIZE, Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId,
 };
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::NewFile;
 use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
-use sha2::digest::common::hazmat::SerializableState as _;
-use sha2::{Digest as _, Sha256};
 
-use crate::content::{Target, discard, hash, keep};
+use crate::content::{Target, discard, keep};
 use crate::door::Ask;
 use crate::files::{canonical_file, parse_metadata, place};
 use crate::versions::check_type;
@@ -85,16 +84,15 @@ impl Ask for uploads::Transfer {
             _ => return Err(Error::exactly(text::REDUCE_CHUNK)),
         }
         let from = u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))?;
-        let digest = hash(&data);
         for _ in 0..TRIES {
             let progress = service.progress(caller, id, &state).await?;
             if progress.upload.outcome.is_some() {
                 return Err(Error::State("the upload is committed".into()));
             }
             if progress.upload.offset != from {
-                return service.repeated(&progress, from, digest);
+                return service.repeated(&progress, from, data).await;
             }
-            if let Some(upload) = service.append(progress, data.clone(), digest).await? {
+            if let Some(upload) = service.append(progress, data.clone()).await? {
                 return Ok(TransferResponse { state: Some(service.seal(&upload)) });
             }
         }
@@ -117,7 +115,7 @@ impl Ask for uploads::Commit {
             if i64::try_from(progress.upload.offset) != Ok(state.offset) {
                 return Err(Error::State("not the latest state of this upload".into()));
             }
-            let content = Hash::new(resume(&progress.hash_state)?.finalize().into());
+            let content = resume(&progress.hash_state)?.finish();
             let upload = progress.upload.clone();
             let Target { tenant, path, content_type, metadata, expected } =
                 said.clone().about(upload.tenant, upload.path);
@@ -164,13 +162,54 @@ impl Said {
 }
 
 /// A half-done hash from the row of an upload.
-fn resume(state: &[u8]) -> Result<Sha256> {
+fn resume(state: &[u8]) -> Result<Whole> {
     if state.is_empty() {
-        return Ok(Sha256::new());
+        return Ok(Whole::default());
     }
     let broken = || cacheroach_store::Error::Damaged("the hash of an upload".into());
-    let state = state.try_into().map_err(|_| broken())?;
-    Ok(Sha256::deserialize(&state).map_err(|_| broken())?)
+    Ok(Whole::load(state).ok_or_else(broken)?)
+}
+
+/// What a transfer brought, hashed.
+struct Brought {
+    /// The whole content so far.
+    whole: Whole,
+    /// Its full chunks.
+    chunks: Vec<(Hash, Bytes)>,
+    /// What is no full chunk yet.
+    tail: Bytes,
+    /// To know the same call again.
+    digest: Hash,
+}
+
+impl Brought {
+    fn new(mut whole: Whole, tail: &Bytes, data: &Bytes) -> Self {
+        let (chunks, rest) = split(tail, data);
+        if !tail.is_empty() {
+            whole.update(data);
+            let chunks = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
+            return Brought { whole, chunks, tail: rest, digest: hash(data) };
+        }
+        let chunks: Vec<_> = chunks.into_iter().map(|chunk| (whole.update_chunk(&chunk), chunk)).collect();
+        let last = whole.update_chunk(&rest);
+        let digest = digest(chunks.iter().map(|(hash, _)| *hash).chain([last]));
+        Brought { whole, chunks, tail: rest, digest }
+    }
+}
+
+/// Bytes that begin a chunk are known again by the hashes of their chunks, which are needed anyway.
+fn digest(hashes: impl Iterator<Item = Hash>) -> Hash {
+    hash(&hashes.flat_map(|hash| *hash.as_bytes()).collect::<Vec<_>>())
+}
+
+/// What was called the digest of these bytes when they were brought, from an offset.
+fn digest_again(from: u64, data: &Bytes) -> Hash {
+    // All chunks before are full ones.
+    if !from.is_multiple_of(CHUNK_SIZE as u64) {
+        return hash(data);
+    }
+    let (chunks, rest) = split(&Bytes::new(), data);
+    digest(chunks.iter().chain([&rest]).map(|chunk| hash(chunk)))
 }
 
 /// The whole chunks of what has come, and the rest.
@@ -231,7 +270,9 @@ impl Service {
     }
 
     /// The answer to a transfer that was made before; anything else that is not the next one is refused.
-    fn repeated(&self, progress: &Progress, from: u64, digest: Hash) -> Result<TransferResponse> {
+    async fn repeated(&self, progress: &Progress, from: u64, data: Bytes) -> Result<TransferResponse> {
+        let hashing = tokio::task::spawn_blocking(move || digest_again(from, &data));
+        let digest = hashing.await.map_err(Error::internal)?;
         if progress.last_from == from && progress.last_digest == digest.as_bytes() {
             Ok(TransferResponse { state: Some(self.seal(&progress.upload)) })
         } else {
@@ -240,27 +281,22 @@ impl Service {
     }
 
     /// Appends what a transfer brought; none if somebody else was faster.
-    async fn append(&self, progress: Progress, data: Bytes, digest: Hash) -> Result<Option<Upload>> {
+    async fn append(&self, progress: Progress, data: Bytes) -> Result<Option<Upload>> {
         let Progress { upload, tail, hash_state, .. } = progress;
         // Each call costs a transaction and rewrites the tail: a million calls of a byte each are not served.
         if upload.transfers > 1_000 + upload.offset / (16 * 1024) {
             return Err(Error::TooLarge("too many small transfers: send more bytes in each".into()));
         }
-        let mut whole = resume(&hash_state)?;
+        let whole = resume(&hash_state)?;
         let (from_tail, length) = (tail.len(), data.len() as u64);
-        let hashing = tokio::task::spawn_blocking(move || {
-            whole.update(&data);
-            let (chunks, tail) = split(&tail, &data);
-            let named: Vec<_> = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
-            (whole, named, tail)
-        });
-        let (whole, named, tail) = hashing.await.map_err(Error::internal)?;
-        let pieces = keep(&self.store, upload.tenant, upload.id, named).await?;
+        let hashing = tokio::task::spawn_blocking(move || Brought::new(whole, &tail, &data));
+        let Brought { whole, chunks, tail, digest } = hashing.await.map_err(Error::internal)?;
+        let pieces = keep(&self.store, upload.tenant, upload.id, chunks).await?;
         let step = Step {
             from_tail,
             pieces,
             tail,
-            hash_state: whole.serialize().to_vec(),
+            hash_state: whole.save().to_vec(),
             digest: digest.as_bytes().to_vec(),
             extend: None,
         };
@@ -319,17 +355,20 @@ mod tests {
             let (mut rest, mut tail, mut state, mut chunks) = (content.clone(), Bytes::new(), Vec::new(), Vec::new());
             for cut in cuts {
                 let data = rest.split_to(cut);
-                let mut whole = resume(&state).unwrap();
-                whole.update(&data);
-                state = whole.serialize().to_vec();
-                let (full, new_tail) = split(&tail, &data);
-                chunks.extend(full);
-                tail = new_tail;
+                let from = (chunks.len() * CHUNK_SIZE + tail.len()) as u64;
+                let brought = Brought::new(resume(&state).unwrap(), &tail, &data);
+                prop_assert_eq!(brought.digest, digest_again(from, &data));
+                state = brought.whole.save().to_vec();
+                for (known, chunk) in brought.chunks {
+                    prop_assert_eq!(known, hash(&chunk));
+                    chunks.push(chunk);
+                }
+                tail = brought.tail;
             }
             prop_assert!(chunks.iter().all(|chunk| chunk.len() == CHUNK_SIZE) && tail.len() < CHUNK_SIZE);
             chunks.push(tail);
             prop_assert_eq!(chunks.concat(), &content[..]);
-            prop_assert_eq!(Hash::new(resume(&state).unwrap().finalize().into()), hash(&content));
+            prop_assert_eq!(resume(&state).unwrap().finish(), hash(&content));
         }
     }
 

@@ -33,6 +33,9 @@ Usage: cargo xtask COMMAND
 /// Programs some test needs, and the Debian package that has each. `test` installs them where it may.
 const TEST_PROGRAMS: &[(&str, &str)] = &[("pg_ctlcluster", "postgresql")];
 
+/// Tells the benchmark where MinIO is.
+const BENCH_MINIO: &str = "CACHEROACH_BENCH_MINIO";
+
 /// Set for `test --all`: tests whose server is absent fail instead of being ignored.
 const TEST_ALL: &str = "CACHEROACH_TEST_ALL";
 
@@ -188,9 +191,24 @@ fn bench(arguments: &[&str]) -> Result {
         step(cargo().args(["build", "--release", "--locked", "--package", "cacheroach"]))?;
     }
     // From the same target directory, so it finds the server beside itself.
-    step(
-        cargo().args(["run", "--release", "--locked", "--package", "cacheroach-bench", "--"]).args(arguments),
-    )
+    let mut command = cargo();
+    command.args(["run", "--release", "--locked", "--package", "cacheroach-bench", "--"]).args(arguments);
+    if !grows && wants_minio(arguments) {
+        match minio::build() {
+            Ok(program) => {
+                command.env(BENCH_MINIO, program);
+            }
+            Err(failure) => eprintln!("xtask: no MinIO: {failure}"),
+        }
+    }
+    step(&mut command)
+}
+
+/// As nginx, and for writing too.
+fn wants_minio(arguments: &[&str]) -> bool {
+    let others = arguments.windows(2).any(|pair| pair[0] == "--peer" && !pair[1].contains("minio"));
+    let compared = arguments.iter().any(|word| word.starts_with("get-") || word.starts_with("put-"));
+    !asks_for_help(arguments) && !others && (compared || !arguments.contains(&"--case"))
 }
 
 fn asks_for_help(arguments: &[&str]) -> bool {
@@ -199,7 +217,7 @@ fn asks_for_help(arguments: &[&str]) -> bool {
 
 /// Only reading is compared with nginx; nothing is installed for a run that has no use for it.
 fn wants_nginx(arguments: &[&str]) -> bool {
-    let none = arguments.windows(2).any(|pair| pair == ["--peer", "none"]);
+    let none = arguments.windows(2).any(|pair| pair[0] == "--peer" && !pair[1].contains("nginx"));
     let reads = arguments.iter().any(|argument| argument.starts_with("get-"));
     !asks_for_help(arguments) && !none && (reads || !arguments.contains(&"--case"))
 }
@@ -315,6 +333,8 @@ mod tests {
         assert!(wants_nginx(&["--case", "put-4k", "get-4k"]));
         assert!(!wants_nginx(&["--case", "put-4k"]));
         assert!(!wants_nginx(&["--peer", "none"]));
+        assert!(!wants_nginx(&["--peer", "minio"]) && wants_minio(&["--peer", "minio"]));
+        assert!(wants_minio(&["--case", "put-4k"]) && !wants_minio(&["--case", "start"]));
         assert!(!wants_nginx(&["--help"]));
     }
 

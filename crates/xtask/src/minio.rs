@@ -78,7 +78,8 @@ fn start() -> Result<Minio> {
     Err(Failure::Broken("minio does not answer".into()))
 }
 
-fn build() -> Result<PathBuf> {
+/// Where the program is, once it is built.
+pub(super) fn build() -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let tools = std::path::absolute(target.join("tools"))
         .map_err(|error| Failure::Broken(format!("target/tools: {error}")))?;

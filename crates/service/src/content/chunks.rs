@@ -9,14 +9,8 @@ use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, Kept};
 use cacheroach_store::uploads::NewPiece;
-use sha2::{Digest as _, Sha256};
 
 use crate::Result;
-
-/// The SHA-256 of some bytes.
-pub(crate) fn hash(bytes: &[u8]) -> Hash {
-    Hash::new(Sha256::digest(bytes).into())
-}
 
 /// Leases chunks for an upload and keeps the bytes of those that the tenant has not yet. They are safe when this
 /// answers, and appended to the upload in the next step.

@@ -5,7 +5,7 @@ mod driven;
 mod reader;
 mod writer;
 
-pub(crate) use chunks::{discard, hash, keep};
+pub(crate) use chunks::{discard, keep};
 pub use reader::{Content, Opened};
 pub(crate) use writer::Target;
 pub use writer::{Writer, Written};

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use cacheroach_hash::hash;
 use cacheroach_model::{File, RopeId, TenantId};
 use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::files::{Kept, Piece};
@@ -10,7 +11,6 @@ use cacheroach_store::{Error as StoreError, Store};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::driven::driven;
-use super::hash;
 use crate::still::Still;
 use crate::{Error, Result, Stream};
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::{discard, hash, keep};
+use super::{discard, keep};
 use crate::{Error, Result};
 
 /// How many chunks are hashed and written together at most; twice as many are in memory at most.
@@ -57,7 +57,7 @@ pub(crate) struct Target {
 #[derive(Default)]
 struct Stored {
     offset: u64,
-    hash: Sha256,
+    hash: Whole,
 }
 
 /// What a content has become.
@@ -131,7 +131,7 @@ impl Writer {
         self.store_full().await?;
         self.wait().await?;
         let stored = mem::take(&mut self.stored);
-        let hash = Hash::new(stored.hash.finalize().into());
+        let hash = stored.hash.finish();
         let file = self.file(hash);
         hit(Failpoint::UploadAfterHash);
         let version = self.store.metadata.commit_upload(self.id, stored.offset, &file).await?;
@@ -206,9 +206,8 @@ struct Group {
 
 impl Group {
     async fn store(self, stored: Stored) -> Result<Stored> {
-        let chunks = Arc::new(self.chunks);
-        let (hashed, named) = hash_all(stored.hash, Arc::clone(&chunks)).await?;
-        let length: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let length: u64 = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let (hashed, named) = hash_all(stored.hash, self.chunks).await?;
         let pieces = keep(&self.store, self.tenant, self.upload, named).await?;
         let step = Step { pieces, extend: Some(self.timeout), ..Step::default() };
         match self.store.metadata.advance_upload(self.upload, stored.offset, &step).await? {
@@ -224,13 +223,9 @@ impl Group {
 }
 
 /// Hashes chunks, each by itself and all together, off the threads that serve others.
-async fn hash_all(mut whole: Sha256, chunks: Arc<Vec<Bytes>>) -> Result<(Sha256, Vec<(Hash, Bytes)>)> {
+async fn hash_all(mut whole: Whole, chunks: Vec<Bytes>) -> Result<(Whole, Vec<(Hash, Bytes)>)> {
     let hashing = tokio::task::spawn_blocking(move || {
-        let named = chunks.iter().map(|chunk| {
-            whole.update(chunk);
-            (hash(chunk), chunk.clone())
-        });
-        let named = named.collect();
+        let named = chunks.into_iter().map(|chunk| (whole.update_chunk(&chunk), chunk)).collect();
         (whole, named)
     });
     hashing.await.map_err(Error::internal)

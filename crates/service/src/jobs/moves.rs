@@ -4,6 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use cacheroach_hash::hash;
 use cacheroach_model::{TenantId, Timestamp};
 use cacheroach_store::chunks::by_region::ByRegion;
 use cacheroach_store::chunks::{KeptChunk, NewChunk, Place};
@@ -14,7 +15,6 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 
 use super::log_failure;
 use crate::Service;
-use crate::content::hash;
 
 /// How many rows of chunks a step looks at.
 const LOOKED_AT: usize = 1_000;
