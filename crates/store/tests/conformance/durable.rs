@@ -44,9 +44,8 @@ pub(crate) async fn generations_are_never_used_again_after_a_restart(subject: &S
 }
 
 pub(crate) async fn a_store_answers_and_knows_when_it_was_made(subject: &Subject) {
-    let metadata = subject.store().metadata;
-    metadata.check_health().await.unwrap();
-    let made_at = metadata.made_at().await.unwrap();
+    subject.store().metadata.check_health().await.unwrap();
+    let made_at = subject.store().metadata.made_at().await.unwrap();
     subject.open().await;
     assert_eq!(subject.store().metadata.made_at().await.unwrap(), made_at);
 }
