@@ -45,6 +45,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cacheroach_model::{Hash, Path, Retention, TenantId, Timestamp};
 
+use crate::chunks::by_region::form_of;
 use crate::chunks::{Cursor, FoundChunk, Page, Place};
 use crate::{Result, Store};
 
@@ -138,6 +139,36 @@ pub const LEFT_AFTER: Duration = Duration::from_secs(2 * 3600);
 /// How many places are looked up at a time.
 const LOOKED_UP: usize = 1_000;
 
+/// What rows say of bytes that were found.
+pub(crate) struct Names {
+    /// The chunk's row: its generation, whether it is pending, and its place.
+    pub(crate) chunk: Option<(i64, bool, Option<Place>)>,
+    /// The place of that generation, if it was condemned.
+    pub(crate) condemned: Option<Place>,
+    /// Whether a mover has a lease of that generation.
+    pub(crate) is_moving: bool,
+}
+
+impl Names {
+    /// Whether a row names the bytes, or may in a moment, or somebody is about to erase them. A place of the same generation
+    /// in another region or another form may be the very same bytes: places were written otherwise at first, and regions
+    /// are called by other names when `--chunks` is changed, or is wrong.
+    pub(crate) fn name(&self, found: &FoundChunk) -> bool {
+        let place = &found.chunk.place;
+        let chunk = self.chunk.as_ref().is_some_and(|(generation, is_pending, live)| {
+            let is_same = live.as_ref().is_some_and(|live| live == place || is_otherwise(live, place));
+            live.as_ref() == Some(place) || (*generation == found.generation && (*is_pending || is_same))
+        });
+        let condemned = self.condemned.as_ref();
+        chunk || self.is_moving || condemned.is_some_and(|gone| gone == place || is_otherwise(gone, place))
+    }
+}
+
+/// Whether places can't be told apart by their bytes, being of different forms, or in regions of different names.
+fn is_otherwise(one: &Place, other: &Place) -> bool {
+    one.0.len() != other.0.len() || form_of(one) != form_of(other)
+}
+
 /// A page of what is in the tier, without what a row names.
 ///
 /// # Errors
@@ -223,4 +254,36 @@ pub trait Purge {
     /// # Errors
     /// The store's.
     async fn made_at(&self) -> Result<Timestamp>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunks::KeptChunk;
+
+    fn found(place: &[u8]) -> FoundChunk {
+        let (tenant, hash) = (TenantId::SCRATCHPAD, Hash::new([1; 32]));
+        let chunk = KeptChunk { tenant, hash, length: 1, place: Place(place.to_vec()) };
+        FoundChunk { chunk, generation: 7, written_at: None }
+    }
+
+    fn named(generation: i64, place: &[u8], found_at: &[u8]) -> bool {
+        let chunk = Some((generation, false, Some(Place(place.to_vec()))));
+        Names { chunk, condemned: None, is_moving: false }.name(&found(found_at))
+    }
+
+    #[test]
+    fn p1_bytes_that_a_row_calls_otherwise_are_spared_and_a_second_attempt_is_not() {
+        let place = |first: &[u8], attempt: u8| [first, &[attempt; 16]].concat();
+        let (bare, now) = (place(b"", 1), place(&[3], 1));
+        assert!(named(7, &now, &now) && named(7, &bare, &now), "as it was at first");
+        for (then, today) in
+            [(&b""[..], &b"R\x02eu"[..]), (b"R\x02eu", b"R\x06europe"), (b"R\x02eu", b"R\x02us")]
+        {
+            let (then, today) = (place(&[then, &[2]].concat(), 1), place(&[today, &[2]].concat(), 1));
+            assert!(named(7, &then, &today) && named(7, &today, &then), "{then:?} {today:?}");
+            assert!(!named(8, &then, &today), "another life");
+        }
+        assert!(!named(7, &now, &place(&[3], 2)), "of two that wrote one life, the second");
+    }
 }

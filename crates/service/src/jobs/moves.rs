@@ -28,6 +28,8 @@ const NOTED: usize = 1_000;
 const DEAD_AFTER: Duration = Duration::from_secs(300);
 /// Walks are made until one begins so long after the move: no write of before is under way any more.
 const SETTLED_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// After a walk in which something could not be moved.
+const AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// Between two walks of one tenant, at the least and at the most. Between them, as long as the move is ago.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
 
@@ -82,10 +84,14 @@ impl Mover<'_> {
         }
         let page = metadata.list_places(moving.tenant, moving.after, LOOKED_AT).await?;
         let is_home = self.regions.at_home(moving.tenant).await?;
-        let (mut away, mut is_last) = (Vec::new(), page.len() < LOOKED_AT);
+        let (mut away, mut is_last, mut beyond) = (Vec::new(), page.len() < LOOKED_AT, 0_u64);
         let mut reached = page.last().map(|placed| placed.chunk);
         for Placed { chunk, generation, length, place } in page {
             let Some(place) = place.filter(|place| !is_home(place)) else { continue };
+            if !self.regions.reaches(&place) {
+                beyond += 1;
+                continue;
+            }
             if away.len() == MOVED {
                 is_last = false;
                 break;
@@ -93,7 +99,11 @@ impl Mover<'_> {
             reached = Some(chunk);
             away.push((KeptChunk { tenant: moving.tenant, hash: chunk, length, place }, generation));
         }
-        let all_moved = self.bring_home(moving.tenant, away).await?;
+        if beyond > 0 {
+            let tenant = moving.tenant;
+            tracing::warn!(%tenant, chunks = beyond, "bytes are in a region that --chunks does not name here");
+        }
+        let all_moved = self.bring_home(moving.tenant, away).await? && beyond == 0;
         let now = metadata.now().await?;
         let next = next(&moving, is_last, all_moved, now);
         moving.after = if is_last { None } else { reached };
@@ -135,7 +145,11 @@ impl Mover<'_> {
         for (chunk, is_moved) in chunks.iter().zip(done) {
             if is_moved {
                 (count, bytes) = (count + 1, bytes + u64::from(chunk.length));
-            } else if let Err(error) = self.store.chunks.erase(chunk).await {
+                continue;
+            }
+            // It was purged meanwhile, or the lease was over: the next walk tells.
+            all_moved = false;
+            if let Err(error) = self.store.chunks.erase(chunk).await {
                 tracing::warn!(%error, "bytes written for nothing are left to the sweep");
             }
         }
@@ -160,7 +174,7 @@ fn next(moving: &Moving, is_last: bool, all_moved: bool, now: Timestamp) -> Next
     let (least, most) = PAUSES;
     let pause = if is_last { now.since(moving.moved_at).clamp(least, most) } else { Duration::ZERO };
     if !all_moved {
-        Next::Again(pause)
+        Next::Again(if is_last { AGAIN_AFTER } else { Duration::ZERO })
     } else if is_last && moving.begun_at.since(moving.moved_at) >= SETTLED_AFTER {
         Next::Home
     } else {

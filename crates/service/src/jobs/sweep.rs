@@ -25,8 +25,12 @@ impl Round<'_> {
         let Some(after) = metadata.begin_sweep_step(SWEEP_DEAD_AFTER).await? else { return Ok(()) };
         let begun = Instant::now();
         let swept = self.sweep(after.as_ref()).await;
-        // What went wrong may be the place to go on from: it is of another tier, perhaps.
-        let next = swept.as_ref().ok().and_then(Option::as_ref);
+        let next = match &swept {
+            Ok(next) => next.as_ref(),
+            // What went wrong may be the place to go on from: it is of another tier, perhaps.
+            Err(Error::Failed(_)) => None,
+            Err(_) => after.as_ref(),
+        };
         let rests = match next {
             Some(_) => Duration::ZERO,
             None => self.settings.interval.saturating_mul(SWEEP_RESTS),
@@ -47,7 +51,11 @@ impl Round<'_> {
         let (strange, left): (Vec<_>, Vec<_>) = old.into_iter().partition(strange);
         if !strange.is_empty() {
             let chunks = strange.len();
-            tracing::warn!(chunks, "bytes that are older than the store stay: store verify shows them");
+            tracing::warn!(
+                chunks,
+                "the tier has bytes that are older than the store: is it another store's? nothing is swept"
+            );
+            return Ok(page.next);
         }
         let length = |found: FoundChunk| (found.chunk.clone(), u64::from(found.chunk.length));
         let (lengths, _) = self.erase_all(left.into_iter().map(length).collect()).await;

@@ -136,6 +136,13 @@ impl ByRegion {
         Ok((self.tier(Some(&region))?, KeptChunk { place: Place(rest.to_vec()), ..chunk.clone() }))
     }
 
+    /// Whether there is a tier for a place.
+    #[must_use]
+    pub fn reaches(&self, place: &Place) -> bool {
+        let region = split(&place.0).map(|(region, _)| region);
+        self.tier(region.as_ref()).is_ok()
+    }
+
     /// The one a walk goes on with, the default first.
     fn after(&self, home: &Home) -> Option<Region> {
         self.tiers.keys().find(|other| home.as_ref().is_none_or(|home| *other > home)).cloned()
@@ -150,6 +157,14 @@ fn unknown(region: &Region) -> Error {
 #[must_use]
 pub fn region_of(place: &Place) -> Option<Region> {
     split(&place.0).map(|(region, _)| region)
+}
+
+/// What tells places of one kind from those of another: the region, and the first byte of what its tier made.
+pub(crate) fn form_of(place: &Place) -> (Option<Region>, Option<u8>) {
+    match split(&place.0) {
+        Some((region, rest)) => (Some(region), rest.first().copied()),
+        None => (None, place.0.first().copied()),
+    }
 }
 
 /// A place: [`NAMED`], the length of the region's name, the name, and what the region's tier made.

@@ -114,7 +114,7 @@ pub trait Chunks: Send + Sync {
     /// The bytes, verified.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) when they are not what was written, or gone.
+    /// [`Error::Damaged`] when they are not what was written, or gone.
     async fn read(&self, chunk: &KeptChunk) -> Result<Bytes>;
 
     /// Forgets the bytes at a place. What is gone already is fine.

@@ -135,7 +135,7 @@ impl Postgres {
             Some(clock) => (clock, None),
             None => {
                 let clock = measured;
-                let task = tokio::spawn(measure(Arc::clone(&clock), Arc::clone(&pool), Arc::clone(&heard)));
+                let task = tokio::spawn(measure(connect.clone(), Arc::clone(&clock), Arc::clone(&heard)));
                 (clock as Arc<dyn Clock>, Some(task))
             }
         };
@@ -205,14 +205,21 @@ async fn prepared(
     }
 }
 
-async fn measure(clock: Arc<DatabaseClock>, pool: Arc<Pool>, heard: Arc<health::Heard>) {
+/// On a connection of its own, so that it hears of the database although all others are at work.
+async fn measure(connect: Connect, clock: Arc<DatabaseClock>, heard: Arc<health::Heard>) {
+    let mut kept: Option<Client> = None;
     loop {
         tokio::time::sleep(MEASURED).await;
-        // Whoever needs the connections more has them; the clock goes on meanwhile.
-        if let Ok(client) = pool.get().await
-            && let Ok(measured) = tokio::time::timeout(MEASURED, clock.measure(&client)).await
-        {
+        let client = match kept.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => match connect.connect().await {
+                Ok(client) => client,
+                Err(_) => continue,
+            },
+        };
+        if let Ok(measured) = tokio::time::timeout(MEASURED, clock.measure(&client)).await {
             heard.note(&measured);
+            kept = measured.is_ok().then_some(client);
         }
     }
 }

@@ -80,7 +80,9 @@ impl Written {
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
             if entry.file_type()?.is_dir() {
                 self.folder(&entry.path(), &format!("{name}/"))?;
-            } else if !matches!(&*name, "lint.rs" | "played.rs" | "statement.rs") && !name.ends_with("tests.rs") {
+            } else if !matches!(&*name, "lint.rs" | "played.rs" | "statement.rs")
+                && !name.ends_with("tests.rs")
+            {
                 self.file(&name, &fs::read_to_string(entry.path())?);
             }
         }

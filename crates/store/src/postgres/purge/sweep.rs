@@ -3,33 +3,45 @@
 use std::time::Duration;
 
 use cacheroach_model::Timestamp;
+use tokio_postgres::Row;
 
 use super::super::Postgres;
 use super::super::row::{get, time};
 use super::super::statement::sql;
-use crate::chunks::{Cursor, FoundChunk};
+use crate::chunks::{Cursor, FoundChunk, Place};
+use crate::purge::Names;
 use crate::{Error, Result};
 
 pub(super) async fn unnamed(postgres: &Postgres, found: &[FoundChunk]) -> Result<Vec<FoundChunk>> {
     let sql = sql!(
-        "SELECT n.at FROM unnest($1::INT8[], $2::BYTEA[], $3::BYTEA[], $4::INT8[], $5::BYTEA[])
-             AS n (at, tenant, chunk, generation, place)
-         WHERE NOT EXISTS (SELECT 1 FROM chunks c WHERE c.tenant = n.tenant AND c.chunk = n.chunk
-                               AND (c.place = n.place OR (c.state = 0 AND c.generation = n.generation)))
-             AND NOT EXISTS (SELECT 1 FROM condemned d
-                             WHERE d.generation = n.generation AND d.place = n.place)
-             AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.generation = n.generation)
+        "SELECT n.at, c.generation, c.state, c.place, d.place AS condemned, m.generation AS moving
+         FROM unnest($1::INT8[], $2::BYTEA[], $3::BYTEA[], $4::INT8[]) AS n (at, tenant, chunk, generation)
+             LEFT JOIN chunks c ON c.tenant = n.tenant AND c.chunk = n.chunk
+             LEFT JOIN condemned d ON d.generation = n.generation
+             LEFT JOIN moves m ON m.generation = n.generation
          ORDER BY n.at"
     );
     let numbers: Vec<i64> = (0..).take(found.len()).collect();
     let tenants: Vec<&[u8]> = found.iter().map(|one| &one.chunk.tenant.as_bytes()[..]).collect();
     let chunks: Vec<&[u8]> = found.iter().map(|one| &one.chunk.hash.as_bytes()[..]).collect();
     let generations: Vec<i64> = found.iter().map(|one| one.generation).collect();
-    let places: Vec<&[u8]> = found.iter().map(|one| &one.chunk.place.0[..]).collect();
-    let values = &[&numbers as _, &tenants as _, &chunks as _, &generations as _, &places as _];
-    let unnamed: Vec<i64> = postgres.all(&sql, values, |row| get(row, "at")).await?;
-    let found = |at: i64| usize::try_from(at).ok().and_then(|at| found.get(at)).cloned();
-    Ok(unnamed.into_iter().filter_map(found).collect())
+    let values = &[&numbers as _, &tenants as _, &chunks as _, &generations as _];
+    let rows = postgres.all(&sql, values, |row| Ok((get::<i64>(row, "at")?, names(row)?))).await?;
+    let unnamed = rows.into_iter().filter_map(|(at, names)| {
+        let found = found.get(usize::try_from(at).ok()?)?;
+        (!names.name(found)).then(|| found.clone())
+    });
+    Ok(unnamed.collect())
+}
+
+fn names(row: &Row) -> Result<Names> {
+    let place = |column| Ok::<_, Error>(get::<Option<Vec<u8>>>(row, column)?.map(Place));
+    let chunk = match get::<Option<i64>>(row, "generation")? {
+        Some(generation) => Some((generation, get::<i64>(row, "state")? == 0, place("place")?)),
+        None => None,
+    };
+    let is_moving = get::<Option<i64>>(row, "moving")?.is_some();
+    Ok(Names { chunk, condemned: place("condemned")?, is_moving })
 }
 
 /// If nobody knows what became of it, it is due again when whoever had it is taken to have died.

@@ -77,8 +77,9 @@ async fn clear_uploads(
     let values = &[&&tenant.as_bytes()[..] as _, &limit(most.min(ENDED)) as _];
     let found: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, tenant))).await?;
-    let are_all = found.len() < ENDED;
-    Ok((uploads::end_all(transaction, found, most).await?, are_all))
+    let is_full = found.len() >= ENDED;
+    let ended = uploads::end_all(transaction, found, most).await?;
+    Ok((ended.rows, !is_full && !ended.more))
 }
 
 /// Nothing refers to any of them: pieces and leases are gone. They are handed out to nobody yet: whoever condemns next

@@ -7,7 +7,7 @@ use super::super::row::{all, blob, change, limit};
 use super::super::run::Outcome;
 use super::super::statement::sql;
 use super::super::uploads::end_upload;
-use super::{ago, rows};
+use super::{Turn, ago, rows};
 use crate::purge::{FINISHED_REST, Removed};
 
 /// How many uploads end in one transaction at most: each of them takes some statements.
@@ -38,8 +38,9 @@ pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch:
     let overdue: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, blob(row, "tenant")?))).await?;
     let is_full = overdue.len() >= most;
-    gone += end_all(transaction, overdue, batch.saturating_sub(gone)).await?;
-    Ok(Removed { rows: gone, more: is_full || gone >= batch })
+    let ended = end_all(transaction, overdue, batch.saturating_sub(gone)).await?;
+    gone += ended.rows;
+    Ok(Removed { rows: gone, more: is_full || ended.more || gone >= batch })
 }
 
 /// Removes uploads whose rows are locked, as far as so many rows go.
@@ -47,14 +48,14 @@ pub(super) async fn end_all(
     transaction: &Transaction<'_>,
     uploads: Vec<(UploadId, TenantId)>,
     most: usize,
-) -> Outcome<usize> {
-    let mut gone = 0;
+) -> Outcome<Removed> {
+    let (mut gone, turn) = (0, Turn::begin());
     for (upload, tenant) in uploads {
-        if gone >= most {
-            break;
+        if gone >= most || turn.is_over() {
+            return Ok(Removed { rows: gone, more: true });
         }
         let ended = end_upload(transaction, tenant, upload, limit(most - gone)).await?;
         gone += usize::try_from(ended).unwrap_or(0);
     }
-    Ok(gone)
+    Ok(Removed { rows: gone, more: false })
 }

@@ -6,24 +6,29 @@ use cacheroach_model::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::super::row::{change, get, one, time};
-use crate::chunks::{Cursor, FoundChunk};
+use crate::chunks::{Cursor, FoundChunk, Place};
+use crate::purge::Names;
 use crate::{Error, Result};
 
-/// Whether a row names bytes or may do so in a moment.
-fn is_named(connection: &Connection, found: &FoundChunk) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM chunks WHERE tenant = ?1 AND chunk = ?2
-                                  AND (place = ?4 OR (state = 0 AND generation = ?3)))
-                   OR EXISTS (SELECT 1 FROM condemned WHERE generation = ?3 AND place = ?4)
-                   OR EXISTS (SELECT 1 FROM moves WHERE generation = ?3) AS named";
+/// What rows say of bytes.
+fn names(connection: &Connection, found: &FoundChunk) -> Result<Names> {
     let (tenant, hash) = (found.chunk.tenant.as_bytes(), found.chunk.hash.as_bytes());
-    let values = params![tenant, hash, found.generation, found.chunk.place.0];
-    Ok(one(connection, sql, values, |row| get(row, "named"))?.unwrap_or(true))
+    let sql = "SELECT generation, state = 0 AS pending, place FROM chunks WHERE tenant = ? AND chunk = ?";
+    let chunk = one(connection, sql, params![tenant, hash], |row| {
+        let place = get::<Option<Vec<u8>>>(row, "place")?;
+        Ok((get(row, "generation")?, get(row, "pending")?, place.map(Place)))
+    })?;
+    let sql = "SELECT place FROM condemned WHERE generation = ?";
+    let condemned = one(connection, sql, params![found.generation], |row| Ok(Place(get(row, "place")?)))?;
+    let sql = "SELECT generation FROM moves WHERE generation = ?";
+    let is_moving = one(connection, sql, params![found.generation], |_| Ok(()))?.is_some();
+    Ok(Names { chunk, condemned, is_moving })
 }
 
 pub(super) fn unnamed(connection: &Connection, found: Vec<FoundChunk>) -> Result<Vec<FoundChunk>> {
     let mut unnamed = Vec::new();
     for one in found {
-        if !is_named(connection, &one)? {
+        if !names(connection, &one)?.name(&one) {
             unnamed.push(one);
         }
     }
