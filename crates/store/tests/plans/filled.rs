@@ -237,6 +237,8 @@ fn what_is_over(filling: &mut Filling<'_>) {
     let outcome = "CASE WHEN i % 3 = 0 THEN 1 END";
     let values = format!("'local', {upload}, {tenant}, '/uploads/' || i, 0, {deadline}, {outcome}");
     filling.rows(5, "uploads", columns, &values);
+    // Movers are at work.
+    filling.rows(5, "moves", "generation, deadline", &format!("{files} * 4 + i, {coming}"));
     let columns = "upload, chunk, tenant, generation";
     for index in ["i", "(i + 1)"] {
         let chunk = filling.hash(CHUNK, index);
