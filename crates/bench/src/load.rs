@@ -149,10 +149,12 @@ impl Ask {
         Self { path: path.into(), what: What::Put(content) }
     }
 
-    /// Of a file that is stored some say OK, and some that they took it.
-    fn is_answered_by(&self, status: StatusCode) -> bool {
-        let takes = matches!(self.what, What::Put(_));
-        status == StatusCode::OK || (takes && status == StatusCode::ACCEPTED)
+    /// Good answers. Of a file that is stored some say OK, and some that they took it.
+    fn expected(&self) -> &'static [StatusCode] {
+        match self.what {
+            What::Put(_) => &[StatusCode::OK, StatusCode::ACCEPTED],
+            What::Get | What::List => &[StatusCode::OK],
+        }
     }
 
     fn uploads(&self) -> u64 {
@@ -224,16 +226,14 @@ where
             return Ok(outcome);
         }
         let ask = (plan.ask)(index);
-        let uploads = ask.uploads();
-        let good =
-            [StatusCode::OK, StatusCode::ACCEPTED].map(|status| ask.is_answered_by(status).then_some(status));
+        let (expected, uploads) = (ask.expected(), ask.uploads());
         let request = target.request(ask)?;
         let uri = request.uri().clone();
         let begun = Instant::now();
         let (status, received) =
             connection.count(request).await.map_err(|error| format!("{uri}: {error}"))?;
         outcome.latencies.push(begun.elapsed());
-        if !good.contains(&Some(status)) {
+        if !expected.contains(&status) {
             return Err(format!("{}: {status}", uri.path()).into());
         }
         outcome.body_bytes += if uploads == 0 { received } else { uploads };

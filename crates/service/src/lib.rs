@@ -20,6 +20,8 @@ mod listings;
 mod passwords;
 mod principals;
 mod read_only;
+#[cfg(test)]
+mod seams;
 mod sites;
 mod still;
 mod tenants;

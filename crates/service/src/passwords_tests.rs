@@ -6,26 +6,10 @@ use std::sync::atomic::Ordering;
 use cacheroach_api::method::tokens;
 use cacheroach_api::token::LoginRequest;
 use cacheroach_auth::Keys;
-use cacheroach_model::{Clock, Random, Timestamp};
 
 use super::*;
 use crate::Settings;
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_700_000_000)
-    }
-}
-
-struct Fresh;
-
-impl Random for Fresh {
-    fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).unwrap();
-    }
-}
+use crate::seams::{Fresh, Still};
 
 /// P13: how long an answer takes tells nothing: the same is computed, whoever is asked for.
 #[tokio::test]

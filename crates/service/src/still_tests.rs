@@ -9,13 +9,14 @@ use cacheroach_api::content::{OpenRequest, WriteRequest};
 use cacheroach_api::method::{contents, tenants, vhosts};
 use cacheroach_auth::Keys;
 use cacheroach_model::{
-    CHUNK_SIZE, Capabilities, Clock, Location, Pattern, Principal, PrincipalId, Random, Scope, Session,
-    SessionId, TenantId, Timestamp,
+    CHUNK_SIZE, Capabilities, Clock, Location, Pattern, Principal, PrincipalId, Scope, Session, SessionId,
+    TenantId, Timestamp,
 };
 use cacheroach_store::sessions::Origin;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tempfile::TempDir;
 
+use crate::seams::Fresh;
 use crate::{Caller, Error, Service, Settings, Stream};
 
 struct Shifted(AtomicI64);
@@ -23,14 +24,6 @@ struct Shifted(AtomicI64);
 impl Clock for Shifted {
     fn now(&self) -> Timestamp {
         Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
-struct Fresh;
-
-impl Random for Fresh {
-    fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).unwrap();
     }
 }
 

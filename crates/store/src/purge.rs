@@ -155,12 +155,13 @@ impl Names {
     /// are called by other names when `--chunks` is changed, or is wrong.
     pub(crate) fn name(&self, found: &FoundChunk) -> bool {
         let place = &found.chunk.place;
+        let may_be = |other: &Place| other == place || is_otherwise(other, place);
         let chunk = self.chunk.as_ref().is_some_and(|(generation, is_pending, live)| {
-            let is_same = live.as_ref().is_some_and(|live| live == place || is_otherwise(live, place));
-            live.as_ref() == Some(place) || (*generation == found.generation && (*is_pending || is_same))
+            let live = live.as_ref();
+            live == Some(place)
+                || (*generation == found.generation && (*is_pending || live.is_some_and(may_be)))
         });
-        let condemned = self.condemned.as_ref();
-        chunk || self.is_moving || condemned.is_some_and(|gone| gone == place || is_otherwise(gone, place))
+        chunk || self.is_moving || self.condemned.as_ref().is_some_and(may_be)
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use cacheroach_model::{
-    CHUNK_SIZE, Clock, Expected, Metadata, Path, Random, Region, Tenant, TenantId, UploadId,
-};
+use cacheroach_model::{CHUNK_SIZE, Expected, Metadata, Path, Region, Tenant, TenantId, UploadId};
 use cacheroach_store::chunks::by_region::region_of;
 use cacheroach_store::files::NewFile;
 use cacheroach_store::uploads::{NewUpload, Step as UploadStep};
@@ -15,24 +13,9 @@ use futures::TryStreamExt as _;
 use super::*;
 use crate::content::{Content, keep};
 use crate::jobs::{PurgeSettings, purge_all};
+use crate::seams::{Fresh, Still};
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_700_000_000)
-    }
-}
-
-struct Fresh;
-
-impl Random for Fresh {
-    fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).unwrap();
-    }
-}
 
 fn region(name: &str) -> Region {
     Region::parse(name).unwrap()

@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// How long, while nothing at all is heard of the database: a call makes several pieces of work one after the other, and its
 /// caller does not wait for ever.
-const LOST: Duration = Duration::from_secs(3);
+const SILENCE_WHEN_LOST: Duration = Duration::from_secs(3);
 
 /// Tries at the most.
 const TRIES: u32 = 40;
@@ -67,7 +67,7 @@ impl<'a> Tries<'a> {
             Verdict::Busy | Verdict::Full | Verdict::Failed => return Err(failure.into()),
         };
         self.count += 1;
-        let patience = if self.heard.is_lost() { LOST } else { PATIENCE };
+        let patience = if self.heard.is_lost() { SILENCE_WHEN_LOST } else { PATIENCE };
         if self.count >= TRIES || self.began.elapsed() >= patience {
             return Err(failure.into());
         }
@@ -88,7 +88,7 @@ impl Postgres {
     async fn heard<T>(&self, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
         let began = Instant::now();
         let silence = async {
-            while began.elapsed() < if self.heard.is_lost() { LOST } else { SILENCE } {
+            while began.elapsed() < if self.heard.is_lost() { SILENCE_WHEN_LOST } else { SILENCE } {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };

@@ -6,7 +6,6 @@ use deadpool_postgres::Transaction;
 use super::super::row::{all, blob, change, get, limit, one};
 use super::super::run::Outcome;
 use super::super::statement::sql;
-use super::uploads::ENDED;
 use super::{rows, uploads};
 
 pub(super) async fn remove(transaction: &Transaction<'_>, batch: usize) -> Outcome<usize> {
@@ -74,12 +73,11 @@ async fn clear_uploads(
     most: usize,
 ) -> Outcome<(usize, bool)> {
     let sql = sql!("SELECT upload FROM uploads WHERE tenant = $1 LIMIT $2 FOR UPDATE");
-    let values = &[&&tenant.as_bytes()[..] as _, &limit(most.min(ENDED)) as _];
+    let values = &[&&tenant.as_bytes()[..] as _, &limit(most) as _];
     let found: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, tenant))).await?;
-    let is_full = found.len() >= ENDED;
     let ended = uploads::end_all(transaction, found, most).await?;
-    Ok((ended.rows, !is_full && !ended.more))
+    Ok((ended.rows, !ended.more))
 }
 
 /// Nothing refers to any of them: pieces and leases are gone. They are handed out to nobody yet: whoever condemns next

@@ -10,9 +10,6 @@ use super::super::uploads::end_upload;
 use super::{Turn, ago, rows};
 use crate::purge::{FINISHED_REST, Removed};
 
-/// How many uploads end in one transaction at most: each of them takes some statements.
-pub(super) const ENDED: usize = 100;
-
 pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch: usize) -> Outcome<Removed> {
     // What a mover leased and did not come back for.
     let sql = sql!(
@@ -33,14 +30,12 @@ pub(super) async fn remove(transaction: &Transaction<'_>, now: Timestamp, batch:
         "SELECT upload, tenant FROM uploads WHERE outcome IS NULL AND deadline <= $1
          ORDER BY deadline LIMIT $2 FOR UPDATE"
     );
-    let most = ENDED.min(batch.saturating_sub(gone));
-    let values = &[&now.micros() as _, &limit(most) as _];
+    let values = &[&now.micros() as _, &limit(batch.saturating_sub(gone)) as _];
     let overdue: Vec<(UploadId, TenantId)> =
         all(transaction, &sql, values, |row| Ok((blob(row, "upload")?, blob(row, "tenant")?))).await?;
-    let is_full = overdue.len() >= most;
     let ended = end_all(transaction, overdue, batch.saturating_sub(gone)).await?;
     gone += ended.rows;
-    Ok(Removed { rows: gone, more: is_full || ended.more || gone >= batch })
+    Ok(Removed { rows: gone, more: ended.more || gone >= batch })
 }
 
 /// Removes uploads whose rows are locked, as far as so many rows go.
