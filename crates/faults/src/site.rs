@@ -64,6 +64,8 @@ pub struct Launch {
     pub before: String,
     /// More flags of `start`.
     pub flags: Vec<String>,
+    /// Not the site's, but another release of it.
+    pub program: Option<PathBuf>,
 }
 
 impl Launch {
@@ -217,7 +219,8 @@ impl Site {
         let said = |name: &str| File::create(self.said(at, name)).unwrap();
         let mut command = Command::new("sh");
         // The shell becomes the server, so that its process is the one that we know.
-        command.args(["-c", &format!("{} exec \"$0\" \"$@\"", launch.before)]).arg(&self.program);
+        command.args(["-c", &format!("{} exec \"$0\" \"$@\"", launch.before)]);
+        command.arg(launch.program.as_ref().unwrap_or(&self.program));
         let mut flags = self.flags.clone();
         if let Some(way) = &self.servers[at].way {
             flags[1].clone_from(way);

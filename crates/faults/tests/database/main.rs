@@ -10,6 +10,7 @@ mod away;
 mod deeds;
 mod lost;
 mod proxy;
+mod releases;
 mod two;
 
 use std::process::ExitCode;
@@ -55,6 +56,13 @@ const CASES: &[(&str, fn())] = cases! {
         f31_f32_two_purges_and_two_writers_of_the_same_content_lose_nothing,
         f36_servers_that_start_at_once_on_an_empty_database_all_serve,
         f38_servers_are_restarted_one_after_the_other_and_no_request_fails,
+    }
+};
+
+/// Those that need a program of the previous release, too.
+const OF_RELEASES: &[(&str, fn())] = cases! {
+    releases {
+        f35_the_previous_release_and_this_one_work_on_one_database,
     }
 };
 

@@ -96,6 +96,16 @@ fn setup(connect: &Connect, dialect: Dialect) -> String {
             setup += &sql!("SET {setting} = '{}ms'", STATEMENT_TIMEOUT.as_millis());
         }
     }
+    if dialect == Dialect::Postgres {
+        // Our statements walk an index in its order and stop. Of a table without statistics, as all are in their first
+        // minutes, PostgreSQL expects few rows, and would rather find all of them and sort.
+        for setting in ["enable_bitmapscan"] {
+            if !said.contains(setting) {
+                setup += "; ";
+                setup += &sql!("SET {setting} = off");
+            }
+        }
+    }
     setup
 }
 
