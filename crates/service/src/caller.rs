@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cacheroach_auth::{Authority, Link, Presented, claims};
-use cacheroach_model::{Capabilities, Clock, PrincipalId, Session, TenantId, Timestamp};
+use cacheroach_model::{Capabilities, Clock, PrincipalId, Session, SessionId, TenantId, Timestamp};
 use cacheroach_store::Store;
 use cacheroach_store::changes::FRESH;
 use cacheroach_store::sessions::Standing;
+use quick_cache::sync::Cache;
 
 use crate::bootstrap::PUBLIC_SESSION;
 use crate::error::{Unproven, Why};
 use crate::links::must_be_there;
 use crate::{Error, Result, Service};
 
-/// Who is asking, with all that decides what it may do. Made anew for each request.
+/// Who is asking, with all that decides what it may do. Made for each request.
 #[derive(Clone)]
 pub struct Caller {
     session: Session,
@@ -27,6 +28,8 @@ pub struct Caller {
     /// What was followed to come here, if it was a link.
     link: Option<Arc<Link>>,
     seen: Seen,
+    /// Whether that was before this request.
+    remembered: bool,
 }
 
 /// When it was found out who somebody is.
@@ -110,6 +113,13 @@ impl Service {
     /// # Errors
     /// The store's.
     pub async fn anonymous(&self) -> Result<Caller> {
+        match self.callers.recall(&Identity::Nobody) {
+            Some(caller) => Ok(caller),
+            None => self.look_for_nobody().await,
+        }
+    }
+
+    async fn look_for_nobody(&self) -> Result<Caller> {
         let nobody = PrincipalId::UNAUTHENTICATED;
         let seen = self.callers.seen();
         let found = self.store.metadata.find_session_by_name(nobody, PUBLIC_SESSION).await?;
@@ -126,7 +136,9 @@ impl Service {
                 note: String::new(),
             },
         };
-        self.callers.caller(session, None, seen).await
+        let caller = self.callers.caller(session, None, seen).await?;
+        self.callers.remember(Identity::Nobody, &caller);
+        Ok(caller)
     }
 
     /// Whoever holds this token.
@@ -135,16 +147,29 @@ impl Service {
     /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
     /// address only. [`Error::NotFound`] when the tenant it is on is no more.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
-        let seen = self.callers.seen();
         match claims::verify(&self.keys, token, self.now())? {
-            Presented::Session(session) => {
-                let session = self.live(session).await?;
-                self.callers.caller(session, Some(token.into()), seen).await
-            }
+            Presented::Session(claimed) => self.callers.identify(claimed, token.into()).await,
             Presented::Link(_) => {
                 Err(Error::Unauthenticated("a signed URL is good at its own address only".into()))
             }
         }
+    }
+
+    /// The same caller by a look at the store, if this one was only remembered: what it was granted a moment ago, by way of
+    /// another server, may not be known here yet.
+    ///
+    /// # Errors
+    /// As [`Service::authenticate`].
+    pub(crate) async fn looked_at(&self, caller: &Caller) -> Result<Option<Caller>> {
+        if !caller.remembered {
+            return Ok(None);
+        }
+        let looked_at = match &caller.token {
+            Some(_) => self.renewed(caller).await?,
+            None => self.look_for_nobody().await?,
+        };
+        let (vhost_tenant, peer) = (caller.vhost_tenant, caller.peer);
+        Ok(Some(Caller { vhost_tenant, peer, ..looked_at }))
     }
 
     /// What a token says and the store confirms.
@@ -166,11 +191,70 @@ impl Service {
 pub(crate) struct Callers {
     store: Store,
     clock: Arc<dyn Clock>,
+    /// Who came lately; it counts as long as nobody told of a change, and four seconds at most.
+    lately: Arc<Cache<Identity, Caller>>,
+}
+
+/// How many are remembered.
+const LATELY: usize = 8_192;
+
+/// What is looked up of somebody.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Identity {
+    Nobody,
+    /// The row of a session decides.
+    Session(SessionId),
+    /// All is in the token, but whether these exist and what they were granted.
+    Ephemeral(Option<PrincipalId>, Option<PrincipalId>),
+}
+
+impl Identity {
+    fn of(session: &Session) -> Self {
+        match session.id {
+            Some(id) => Identity::Session(id),
+            None => Identity::Ephemeral(session.principal, session.lookup()),
+        }
+    }
 }
 
 impl Callers {
     pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Callers { store, clock }
+        Callers { store, clock, lately: Arc::new(Cache::new(LATELY)) }
+    }
+
+    /// Whoever is remembered and has not changed since, as far as anybody knows.
+    fn recall(&self, identity: &Identity) -> Option<Caller> {
+        let caller = self.lately.get(identity).filter(|caller| self.is_fresh(caller))?;
+        let now = self.now();
+        let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= now);
+        let sessions = caller.grants.iter().chain(&*caller.public).chain([&caller.session]);
+        let all_last = !sessions.into_iter().any(is_over);
+        all_last.then_some(caller)
+    }
+
+    fn remember(&self, identity: Identity, caller: &Caller) {
+        let Caller { session, grants, public, seen, .. } = caller.clone();
+        let (token, peer, link, vhost_tenant) = (None, None, None, None);
+        let remembered =
+            Caller { session, grants, public, vhost_tenant, token, peer, link, seen, remembered: true };
+        self.lately.insert(identity, remembered);
+    }
+
+    /// Whoever holds a token that says this.
+    ///
+    /// # Errors
+    /// As [`Service::authenticate`].
+    async fn identify(&self, claimed: Session, token: Arc<str>) -> Result<Caller> {
+        let known = self.recall(&Identity::of(&claimed));
+        if let Some(known) = known.filter(|known| known.session.principal == claimed.principal) {
+            let session = if claimed.id.is_some() { known.session } else { claimed };
+            return Ok(Caller { session, token: Some(token), ..known });
+        }
+        let seen = self.seen();
+        let session = self.live(claimed).await?;
+        let caller = self.caller(session, Some(token), seen).await?;
+        self.remember(Identity::of(&caller.session), &caller);
+        Ok(caller)
     }
 
     fn now(&self) -> Timestamp {
@@ -186,6 +270,14 @@ impl Callers {
     pub(crate) fn is_fresh(&self, caller: &Caller) -> bool {
         let (seen, now) = (caller.seen, self.seen());
         seen.changes == now.changes && seen.at <= now.at && now.at.since(seen.at) < FRESH
+    }
+
+    /// The same of a caller whose session has not run out since, either.
+    pub(crate) fn is_still_good(&self, caller: &Caller) -> bool {
+        let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= self.now());
+        self.is_fresh(caller)
+            && caller.link.is_none()
+            && ![&caller.session].into_iter().chain(&*caller.grants).any(is_over)
     }
 
     /// What a token says and the store confirms. Its row decides, the token only proves who holds it.
@@ -222,7 +314,11 @@ impl Callers {
         if session.expires_at.is_some_and(|end| end <= self.now()) {
             return Err(Error::over());
         }
-        self.again(caller, session, seen).await
+        let renewed = self.again(caller, session, seen).await?;
+        if caller.remembered && caller.token.is_some() {
+            self.remember(Identity::of(&renewed.session), &renewed);
+        }
+        Ok(renewed)
     }
 
     /// The same caller, in the middle of an answer. That its time ran out meanwhile does not matter: it did not when the
@@ -278,6 +374,7 @@ impl Callers {
             peer: None,
             link: None,
             seen,
+            remembered: false,
         })
     }
 

@@ -65,7 +65,8 @@ impl Service {
     /// # Errors
     /// For the caller to read.
     pub async fn call<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<M::Answer> {
-        enter::<M>(caller, &mut request, M::canonical)?;
+        let looked_at = self.enter::<M>(caller, &mut request, M::canonical).await?;
+        let caller = looked_at.as_ref().unwrap_or(caller);
         hit(Step::RequestPanic);
         self.may_run::<M>()?;
         let mut answer = M::answer(self, caller, request).await?;
@@ -82,7 +83,8 @@ impl Service {
         caller: &Caller,
         mut request: M::Request,
     ) -> Result<Stream<M::Response>> {
-        enter::<M>(caller, &mut request, M::canonical)?;
+        let looked_at = self.enter::<M>(caller, &mut request, M::canonical).await?;
+        let caller = looked_at.as_ref().unwrap_or(caller);
         self.may_run::<M>()?;
         let still = Still::new::<M>(&self.callers, caller, request.clone());
         let parts = M::answer(self, caller, request).await?;
@@ -99,6 +101,23 @@ impl Service {
 }
 
 impl Service {
+    /// Lets in, or refuses after a look at the store: then the caller as it was seen there.
+    async fn enter<M: Method>(
+        &self,
+        caller: &Caller,
+        request: &mut M::Request,
+        canonical: fn(&mut M::Request) -> Result<Option<Want>>,
+    ) -> Result<Option<Caller>> {
+        let refused = match enter::<M>(caller, request, canonical) {
+            Err(refused @ (Error::Denied { .. } | Error::Unauthenticated(_))) => refused,
+            other => return other.map(|()| None),
+        };
+        let Some(looked_at) = self.looked_at(caller).await? else { return Err(refused) };
+        // What has its canonical form already keeps it.
+        enter::<M>(&looked_at, request, canonical)?;
+        Ok(Some(looked_at))
+    }
+
     /// For answers that go on for long: whether a caller could still make the call that it made.
     ///
     /// # Errors
@@ -113,6 +132,9 @@ impl Service {
     /// # Errors
     /// As [`Service::call`].
     pub async fn must_still_say<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<()> {
+        if self.callers.is_still_good(caller) {
+            return enter::<M>(caller, &mut request, M::canonical);
+        }
         enter::<M>(&self.renewed(caller).await?, &mut request, M::canonical)
     }
 }

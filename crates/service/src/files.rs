@@ -126,12 +126,13 @@ impl Ask for contents::Open {
     async fn answer(service: &Service, caller: &Caller, request: content::OpenRequest) -> Result<Opened> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let version = parse_version(request.version)?;
-        let found = service.store.metadata.open_file(tenant, &path, version).await?;
-        let (file, pieces) = found.ok_or(Error::NotFound("file"))?;
+        let found = service.openings.open(&service.store, tenant, &path, version).await?;
+        let found = found.ok_or(Error::NotFound("file"))?;
+        let file = found.file.clone();
         // What goes out at once needs no second look.
         let is_long = file.size > CHUNK_SIZE as u64;
         let reader = is_long.then(|| Still::new::<Self>(&service.callers, caller, request));
-        let content = Content::new(service.store.clone(), tenant, &file, pieces, reader);
+        let content = Content::new(service.store.clone(), tenant, found, reader);
         Ok(Opened { file, content })
     }
 }
@@ -157,7 +158,7 @@ impl Service {
     pub(crate) fn writer(&self, target: Target) -> Writer {
         let id = UploadId::random(self.random.id());
         let (timeout, room) = (self.settings.upload_timeout, Arc::clone(&self.room));
-        Writer::new(self.store.clone(), target, id, timeout, room)
+        Writer::new(self.store.clone(), target, id, timeout, room, self.buffers.clone())
     }
 
     /// Refuses what would fail in the end before all of it has come. What counts is the look in the end.

@@ -61,9 +61,11 @@ pub struct Settings {
     pub upload_timeout: Duration,
     /// Where it runs, for [`Diags.Echo`](cacheroach_api::method::diags::Echo). Default: nothing is told.
     pub machine: Machine,
-    /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 4 MiB of memory
+    /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 8 MiB of memory
     /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
     pub large_writes: usize,
+    /// Memory for files that were opened lately, of a store that can tell whether they changed. Default: 16 MiB.
+    pub opened_bytes: u64,
     /// What the server may get from elsewhere.
     pub fetch: FetchSettings,
     /// How long a link may live, whatever was asked for or signed before. Default: as long as was asked.
@@ -89,6 +91,7 @@ impl Default for Settings {
             upload_timeout: Duration::from_secs(3600),
             machine: Machine::default(),
             large_writes: 1024,
+            opened_bytes: 16 << 20,
             fetch: FetchSettings::default(),
             link_max_validity: None,
             purge: PurgeSettings::default(),
@@ -106,6 +109,8 @@ pub struct Service {
     settings: Settings,
     /// For contents on their way in.
     room: Arc<Semaphore>,
+    buffers: content::Buffers,
+    openings: content::Openings,
     fetcher: fetch::Fetcher,
     /// For passwords.
     hashing: hashing::Hashing,
@@ -127,6 +132,7 @@ impl Service {
         settings: Settings,
     ) -> Self {
         let room = Arc::new(Semaphore::new(settings.large_writes));
+        let openings = content::Openings::new(settings.opened_bytes);
         let fetcher = fetch::Fetcher::new(&settings.fetch);
         let callers = caller::Callers::new(store.clone(), Arc::clone(&clock));
         let (hashing, throttle) = (hashing::Hashing::new(), throttle::Throttle::default());
@@ -137,6 +143,8 @@ impl Service {
             random,
             settings,
             room,
+            buffers: content::Buffers::default(),
+            openings,
             fetcher,
             hashing,
             throttle,

@@ -19,7 +19,7 @@ const BACKLOG: usize = 1024;
 /// What may have changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
-    /// A session was ended, renewed or deleted.
+    /// A session was ended, renewed or deleted; on this server also if it was added.
     Session(SessionId),
     /// A principal was changed or deleted, and its sessions with it.
     Principal(PrincipalId),

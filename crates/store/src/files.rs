@@ -8,6 +8,7 @@ use cacheroach_model::{
 
 use crate::Result;
 use crate::chunks::Place;
+use crate::stamps::Stamp;
 
 /// The largest chunk whose bytes are kept beside its row, in bytes.
 pub const INLINE_SIZE: usize = 64 * 1024;
@@ -188,6 +189,12 @@ pub trait Files {
         path: &Path,
         version: Option<Version>,
     ) -> Result<Option<(File, Vec<Piece>)>>;
+
+    /// What makes a memory of [`Files::open_file`] exact, for current versions. None: there can be no such memory, since
+    /// others change the same store, or none now, since something is changing.
+    fn stamp(&self, _tenant: TenantId, _path: &Path) -> Option<Stamp> {
+        None
+    }
 
     /// Pieces of a rope in order, from the one on that holds the byte `at`; at most [`PIECES_PAGE`].
     ///

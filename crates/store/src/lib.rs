@@ -17,6 +17,7 @@ pub mod purge;
 pub mod regions;
 pub mod sessions;
 pub mod sqlite;
+pub mod stamps;
 pub mod tenants;
 mod tier;
 pub mod tools;

@@ -106,7 +106,7 @@ impl CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        CacheSettings { memory_bytes: 64 << 20, dir: None, disk_bytes: 1 << 30 }
+        CacheSettings { memory_bytes: 256 << 20, dir: None, disk_bytes: 1 << 30 }
     }
 }
 

@@ -87,15 +87,24 @@ struct CacheFlags {
     /// Of that folder at most.
     #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().disk_bytes >> 20)]
     cache_disk_space: u64,
-    /// Chunks in memory at most; 0: none.
+    /// Chunks, and files that were opened lately, in memory at most; 0: none.
     #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().memory_bytes >> 20)]
     cache_memory: u64,
 }
 
 impl CacheFlags {
+    fn memory_bytes(&self) -> u64 {
+        self.cache_memory.saturating_mul(1 << 20)
+    }
+
+    /// The part of the memory for files that were opened, and the bytes of small ones.
+    fn opened_bytes(&self) -> u64 {
+        self.memory_bytes() / 4
+    }
+
     fn settings(&self) -> CacheSettings {
         CacheSettings {
-            memory_bytes: self.cache_memory.saturating_mul(1 << 20),
+            memory_bytes: self.memory_bytes() - self.opened_bytes(),
             // An empty value is the original's way to leave a thing off.
             dir: self.cache_dir.clone().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             disk_bytes: self.cache_disk_space.saturating_mul(1 << 20),
@@ -235,6 +244,7 @@ impl Start {
             fetch: self.fetch.settings(),
             purge: self.purge.settings(),
             read_only: self.store.read_only,
+            opened_bytes: self.cache.opened_bytes(),
             ..Default::default()
         };
         let service = Arc::new(Service::new(store, keys, clock, random, settings));

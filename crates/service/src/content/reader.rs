@@ -1,6 +1,7 @@
 //! Contents on their way out.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cacheroach_hash::hash;
@@ -10,6 +11,7 @@ use cacheroach_store::files::{Kept, Piece};
 use cacheroach_store::{Error as StoreError, Store};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::Found;
 use super::driven::driven;
 use crate::still::Still;
 use crate::{Error, Result, Stream};
@@ -29,22 +31,14 @@ pub struct Opened {
 pub struct Content {
     store: Store,
     tenant: TenantId,
-    rope: Option<RopeId>,
-    /// The first pieces, found together with the file.
-    first: Vec<Piece>,
+    found: Arc<Found>,
     /// Who reads it, if that takes more than one look at the store.
     reader: Option<Still>,
 }
 
 impl Content {
-    pub(crate) fn new(
-        store: Store,
-        tenant: TenantId,
-        file: &File,
-        first: Vec<Piece>,
-        reader: Option<Still>,
-    ) -> Self {
-        Content { store, tenant, rope: file.rope, first, reader }
+    pub(crate) fn new(store: Store, tenant: TenantId, found: Arc<Found>, reader: Option<Still>) -> Self {
+        Content { store, tenant, found, reader }
     }
 
     /// The bytes of a range that is within the size, verified before they are given out.
@@ -53,7 +47,10 @@ impl Content {
     /// Damage, before the first byte or in the stream, which ends there; as it does when the reader may read no more.
     #[must_use]
     pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
-        let (store, tenant, rope, end) = (self.store.clone(), self.tenant, self.rope, range.end);
+        if let Some(part) = self.whole(&range) {
+            return Box::pin(stream::once(std::future::ready(Ok(part))));
+        }
+        let (store, tenant, rope, end) = (self.store.clone(), self.tenant, self.found.file.rope, range.end);
         let chunks = self
             .pieces(range.start, end)
             .try_take_while(move |piece| std::future::ready(Ok(piece.at < end)))
@@ -77,12 +74,19 @@ impl Content {
         }))
     }
 
+    /// Bytes that are here already, to somebody who needs no second look.
+    fn whole(&self, range: &Range<u64>) -> Option<Bytes> {
+        let whole = self.found.whole.as_ref().filter(|_| self.reader.is_none() && !range.is_empty())?;
+        part(0, whole, range.start, range.end).filter(|part| part.len() as u64 == range.end - range.start)
+    }
+
     /// Pieces in order from the one that holds the byte `from` to the one before `end`, a page at a time.
     fn pieces(&self, from: u64, end: u64) -> impl futures::Stream<Item = Result<Piece>> + Send + 'static {
-        let (store, tenant, rope) = (self.store.clone(), self.tenant, self.rope);
+        let (store, tenant, rope) = (self.store.clone(), self.tenant, self.found.file.rope);
         // What was found with the file will do, unless the range begins behind it.
-        let covered = self.first.last().map_or(0, |piece| piece.at + u64::from(piece.length));
-        let first = if from < covered { self.first.clone() } else { Vec::new() };
+        let known = &self.found.pieces;
+        let covered = known.last().map_or(0, |piece| piece.at + u64::from(piece.length));
+        let first = if from < covered { known.clone() } else { Vec::new() };
         let state = (first, from, false);
         let pages = stream::try_unfold(state, move |(page, from, over)| {
             let store = store.clone();

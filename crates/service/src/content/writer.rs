@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
@@ -14,11 +14,11 @@ use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::{discard, keep};
+use super::{Buffers, discard, keep};
 use crate::{Error, Result};
 
 /// How many chunks are hashed and written together at most; twice as many are in memory at most.
-const GROUP: usize = 4;
+const GROUP: usize = 8;
 
 /// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
 /// leaves nothing but rows that the purge clears away.
@@ -26,6 +26,7 @@ pub struct Writer {
     /// How many may hold more than a small content; one that does has a permit.
     room: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
+    buffers: Buffers,
     store: Store,
     target: Target,
     timeout: Duration,
@@ -33,7 +34,7 @@ pub struct Writer {
     /// Whether the store knows of the upload: small contents never need that.
     begun: bool,
     /// Bytes of a chunk that is not full.
-    filling: BytesMut,
+    filling: Vec<u8>,
     /// Full chunks that nobody works on yet.
     full: Vec<Bytes>,
     /// The group before, on its way.
@@ -77,16 +78,18 @@ impl Writer {
         id: UploadId,
         timeout: Duration,
         room: Arc<Semaphore>,
+        buffers: Buffers,
     ) -> Self {
         Writer {
             room,
             permit: None,
+            buffers,
             store,
             target,
             timeout,
             id,
             begun: false,
-            filling: BytesMut::new(),
+            filling: Vec::new(),
             full: Vec::new(),
             working: None,
             stored: Stored::default(),
@@ -103,10 +106,14 @@ impl Writer {
             self.permit = Some(permit.map_err(|_| Error::Busy)?);
         }
         while !bytes.is_empty() {
+            if self.permit.is_some() && self.filling.capacity() < CHUNK_SIZE {
+                let begun = mem::replace(&mut self.filling, self.buffers.take());
+                self.filling.extend_from_slice(&begun);
+            }
             let room = CHUNK_SIZE - self.filling.len();
             self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
             if self.filling.len() == CHUNK_SIZE {
-                self.full.push(mem::take(&mut self.filling).freeze());
+                self.full.push(self.buffers.freeze(mem::take(&mut self.filling)));
                 // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
                 if self.full.len() == GROUP || self.working.as_ref().is_none_or(JoinHandle::is_finished) {
                     self.store_full().await?;
@@ -125,7 +132,7 @@ impl Writer {
             return self.finish_small().await;
         }
         if !self.filling.is_empty() {
-            let last = mem::take(&mut self.filling).freeze();
+            let last = self.buffers.freeze(mem::take(&mut self.filling));
             self.full.push(last);
         }
         self.store_full().await?;
@@ -152,7 +159,7 @@ impl Writer {
     }
 
     async fn finish_small(self) -> Result<Written> {
-        let content = self.filling.clone().freeze();
+        let content = Bytes::from(self.filling.clone());
         let (hash, size) = (hash(&content), content.len() as u64);
         let version = self.store.metadata.put_file(&self.file(hash), content).await?;
         hit(Failpoint::PutAfterCommit);

@@ -11,7 +11,7 @@ use cacheroach_store::{Location, Settings, Tier};
 use futures::TryStreamExt as _;
 
 use super::*;
-use crate::content::{Content, keep};
+use crate::content::{Content, Found, keep};
 use crate::jobs::{PurgeSettings, purge_all};
 use crate::seams::{Fresh, Still};
 
@@ -56,7 +56,9 @@ async fn f33_who_reads_while_bytes_are_moved_and_purged_gets_all_of_them() {
     let content = upload(&store, tenant, &path).await;
 
     let (file, pieces) = store.metadata.open_file(tenant, &path, None).await.unwrap().unwrap();
-    let mut reading = Content::new(store.clone(), tenant, &file, pieces, None).read(0..file.size);
+    let size = file.size;
+    let found = Arc::new(Found::new(file, pieces));
+    let mut reading = Content::new(store.clone(), tenant, found, None).read(0..size);
     let mut got = BytesMut::from(&reading.try_next().await.unwrap().unwrap()[..]);
 
     let moved = Tenant { id: tenant, version: 1, region: Some(region("us")), ..Tenant::default() };

@@ -149,12 +149,15 @@ async fn renew(
 #[async_trait]
 impl Sessions for Postgres {
     async fn add_session(&self, new: &Session, origin: Origin) -> Result<()> {
-        let (new, region) = (new.clone(), self.region.clone());
+        let (new, region, id) = (new.clone(), self.region.clone(), new.id);
         self.transact_once(move |client, now| {
             let (new, region) = (new.clone(), region.clone());
             Box::pin(async move { add(client, &new, origin, &region, now).await })
         })
-        .await
+        .await?;
+        // Other servers look at what is new to them when they would refuse something.
+        id.into_iter().for_each(|id| self.news.tell(Told::Session(id)));
+        Ok(())
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<KeptSession>> {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, blob, change, get, limit, one, time};
+use super::stamps::Touches;
 use crate::Result;
 use crate::chunks::db::{ChunkRows, FoundRow, RowKey};
 
@@ -34,7 +35,7 @@ fn add(connection: &Connection, rows: &[(RowKey, Bytes)], now: Timestamp) -> Res
 #[async_trait]
 impl ChunkRows for Sqlite {
     async fn write_chunks(&self, rows: Vec<(RowKey, Bytes)>) -> Result<()> {
-        self.writer.write(move |connection, now| add(connection, &rows, now)).await
+        self.writer.write_touching(Touches::Nothing, move |connection, now| add(connection, &rows, now)).await
     }
 
     async fn read_chunk(&self, key: &RowKey) -> Result<Option<Bytes>> {
@@ -56,7 +57,7 @@ impl ChunkRows for Sqlite {
             let values = params![key.tenant.as_bytes(), key.hash.as_bytes(), key.generation, key.attempt];
             change(connection, sql, values).map(drop)
         };
-        self.writer.write(erase).await
+        self.writer.write_touching(Touches::Nothing, erase).await
     }
 
     async fn list_chunk_rows(&self, after: Option<&RowKey>, most: usize) -> Result<Vec<FoundRow>> {

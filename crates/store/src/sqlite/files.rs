@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::chunks::next_generation;
 use super::healing::{add_inline_piece, heal_inline, is_whole};
 use super::row::{all, blob, change, count, get, length, limit, one, signed};
+use super::stamps::Touches;
 use super::tenants::must_exist;
 use super::versions::{MOST_VERSIONS, add_version, delete, find};
 use super::{Sqlite, copies, listings};
@@ -17,6 +18,7 @@ use crate::chunks::Place;
 use crate::files::{
     Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece,
 };
+use crate::stamps::Stamp;
 use crate::{Error, Result};
 
 /// The rope of the tenant that has this content.
@@ -83,7 +85,8 @@ impl Files for Sqlite {
     async fn put_file(&self, new: &NewFile, content: Bytes) -> Result<Version> {
         debug_assert!(content.len() <= INLINE_SIZE, "larger contents go through an upload");
         let new = new.clone();
-        self.writer.write(move |connection, now| put(connection, &new, &content, now)).await
+        let touches = Touches::File(new.tenant, new.path.clone());
+        self.writer.write_touching(touches, move |connection, now| put(connection, &new, &content, now)).await
     }
 
     async fn find_file(
@@ -112,6 +115,10 @@ impl Files for Sqlite {
             Ok(Some((file, pieces)))
         };
         self.readers.look_up(open).await
+    }
+
+    fn stamp(&self, tenant: TenantId, path: &Path) -> Option<Stamp> {
+        self.stamps.as_ref()?.of(tenant, path)
     }
 
     async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
@@ -143,7 +150,10 @@ impl Files for Sqlite {
 
     async fn copy_file(&self, copy: &Copy) -> Result<Option<File>> {
         let copy = copy.clone();
-        self.writer.write(move |connection, now| copies::copy(connection, &copy, now)).await
+        // A move ends another file, too.
+        let made = Touches::File(copy.tenant, copy.to.clone());
+        let touches = if copy.moved { Touches::Everything } else { made };
+        self.writer.write_touching(touches, move |connection, now| copies::copy(connection, &copy, now)).await
     }
 
     async fn copy_files(&self, copy: &CopyBelow) -> Result<Copied> {
@@ -153,8 +163,9 @@ impl Files for Sqlite {
 
     async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool> {
         let path = path.clone();
+        let touches = Touches::File(tenant, path.clone());
         let delete = move |connection: &Connection, now| delete(connection, tenant, &path, expected, now);
-        Ok(self.writer.write(delete).await? > 0)
+        Ok(self.writer.write_touching(touches, delete).await? > 0)
     }
 
     async fn delete_files(&self, tenant: TenantId, dir: &Path, most: usize) -> Result<usize> {

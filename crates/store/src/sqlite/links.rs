@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, blob, change, count, get, limit, one, optional_blob, path, signed, time};
+use super::stamps::Touches;
 use super::tenants::must_exist;
 use crate::changes::Change as Told;
 use crate::links::{KeptLink, LinkListing, Links};
@@ -89,7 +90,7 @@ impl Links for Sqlite {
         let add = move |connection: &Connection, now| {
             if add(connection, &new, now)? { Ok(()) } else { Err(Error::Taken("link")) }
         };
-        self.writer.write(add).await
+        self.writer.write_touching(Touches::Nothing, add).await
     }
 
     async fn find_link(&self, id: LinkId) -> Result<Option<KeptLink>> {
@@ -105,7 +106,7 @@ impl Links for Sqlite {
                            AND (max_uses IS NULL OR uses < max_uses)";
             Ok(change(connection, sql, params![id.as_bytes(), now.micros()])? > 0)
         };
-        self.writer.write(use_one).await
+        self.writer.write_touching(Touches::Nothing, use_one).await
     }
 
     async fn return_use(&self, id: LinkId) -> Result<()> {
@@ -113,7 +114,7 @@ impl Links for Sqlite {
             let sql = "UPDATE links SET uses = uses - 1, spent_at = NULL WHERE link = ? AND uses > 0";
             change(connection, sql, [id.as_bytes()]).map(drop)
         };
-        self.writer.write(give_back).await
+        self.writer.write_touching(Touches::Nothing, give_back).await
     }
 
     async fn revoke_link(&self, old: &KeptLink) -> Result<()> {
@@ -123,7 +124,7 @@ impl Links for Sqlite {
             let sql = "UPDATE links SET revoked_at = ? WHERE link = ? AND revoked_at IS NULL";
             change(connection, sql, params![now.micros(), old.id.as_bytes()]).map(drop)
         };
-        self.writer.write_and_tell(tells, revoke).await
+        self.writer.write_and_tell(Touches::Nothing, tells, revoke).await
     }
 
     async fn list_links(&self, listing: &LinkListing) -> Result<Vec<KeptLink>> {

@@ -20,6 +20,7 @@ mod readers;
 mod regions;
 mod row;
 mod sessions;
+mod stamps;
 mod tenants;
 mod uploads;
 mod versions;
@@ -38,12 +39,15 @@ use crate::changes::{Changes, News};
 use crate::{Error, Result};
 pub use cost::{Cost, take_costs};
 use readers::Readers;
+use stamps::Stamps;
 use writer::Writer;
 
 /// A store of metadata in one file, for one process.
 pub struct Sqlite {
     writer: Writer,
     readers: Readers,
+    /// None: another process makes the changes.
+    stamps: Option<Arc<Stamps>>,
     /// Told by the writer: this process is the only one there is.
     news: Arc<News>,
     clock: Arc<dyn Clock>,
@@ -65,10 +69,22 @@ impl Sqlite {
         let mut connection =
             connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrations::run(&mut connection, clock.now())?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         let readers = Readers::open(&path)?;
         let news = Arc::new(News::default());
-        let writer = Writer::start(connection, Arc::clone(&clock), Arc::clone(&news))?;
-        Ok(Sqlite { writer, readers, news, clock, region, file: path, _lock: Some(lock) })
+        let stamps = Arc::new(Stamps::default());
+        let (time, told) = (Arc::clone(&clock), Arc::clone(&news));
+        let writer = Writer::start(connection, time, told, Arc::clone(&stamps))?;
+        Ok(Sqlite {
+            writer,
+            readers,
+            stamps: Some(stamps),
+            news,
+            clock,
+            region,
+            file: path,
+            _lock: Some(lock),
+        })
     }
 
     /// Opens the store in a folder for reading alone, also beside a process that has it open. Every change is refused.
@@ -83,7 +99,16 @@ impl Sqlite {
         migrations::check(&readers::connect_to_read(&path)?)?;
         let readers = Readers::open(&path)?;
         let news = Arc::new(News::default());
-        Ok(Sqlite { writer: Writer::none(), readers, news, clock, region, file: path, _lock: None })
+        Ok(Sqlite {
+            writer: Writer::none(),
+            readers,
+            stamps: None,
+            news,
+            clock,
+            region,
+            file: path,
+            _lock: None,
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -108,6 +133,12 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
+/// How long the log may grow; reading it takes a start after a crash a tenth of a second.
+const LOG_BYTES: i64 = 64 << 20;
+const PAGE_BYTES: i64 = 4096;
+/// Pages that the writer remembers: what is named by a hash is written all over the place.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -116,7 +147,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    // Pages that change again and again are written to the database itself once for all that is in the log.
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / PAGE_BYTES)?;
     Ok(connection)
 }
 

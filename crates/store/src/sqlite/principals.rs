@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, blob, change, get, limit, one};
+use super::stamps::Touches;
 use crate::changes::Change;
 use crate::principals::Principals;
 use crate::{Error, Result};
@@ -68,7 +69,7 @@ impl Principals for Sqlite {
             };
             row.ok_or(Error::Skew)
         };
-        self.writer.write_and_tell(tells, ensure).await
+        self.writer.write_and_tell(Touches::Nothing, tells, ensure).await
     }
 
     async fn delete_principal(&self, id: PrincipalId, version: i64) -> Result<()> {
@@ -81,7 +82,7 @@ impl Principals for Sqlite {
             change(connection, "DELETE FROM passwords WHERE principal = ?", [id.as_bytes()])?;
             Ok(())
         };
-        self.writer.write_and_tell(vec![Change::Principal(id)], delete).await
+        self.writer.write_and_tell(Touches::Nothing, vec![Change::Principal(id)], delete).await
     }
 
     async fn find_principal(&self, id: PrincipalId) -> Result<Option<Principal>> {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, change, get, one, session, time};
+use super::stamps::Touches;
 use super::tenants::must_exist;
 use crate::changes::Change;
 use crate::sessions::{KeptSession, Origin, Sessions, Standing};
@@ -86,7 +87,9 @@ fn add(connection: &Connection, new: &Session, origin: Origin, now: Timestamp) -
 impl Sessions for Sqlite {
     async fn add_session(&self, new: &Session, origin: Origin) -> Result<()> {
         let new = new.clone();
-        self.writer.write(move |connection, now| add(connection, &new, origin, now)).await
+        let tells = new.id.map(Change::Session).into_iter().collect();
+        let add = move |connection: &Connection, now| add(connection, &new, origin, now);
+        self.writer.write_and_tell(Touches::Nothing, tells, add).await
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<KeptSession>> {
@@ -130,7 +133,7 @@ impl Sessions for Sqlite {
             let sql = "UPDATE sessions SET expires_at = ?2 WHERE session = ?1 AND expires_at > ?2";
             change(connection, sql, params![id.as_bytes(), now.micros()]).map(drop)
         };
-        self.writer.write_and_tell(vec![Change::Session(id)], end).await
+        self.writer.write_and_tell(Touches::Nothing, vec![Change::Session(id)], end).await
     }
 
     async fn renew_session(&self, old: SessionId, new: SessionId) -> Result<Option<Session>> {
@@ -162,6 +165,6 @@ impl Sessions for Sqlite {
                 session,
             )
         };
-        self.writer.write_and_tell(vec![Change::Session(old)], renew).await
+        self.writer.write_and_tell(Touches::Nothing, vec![Change::Session(old)], renew).await
     }
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::purge::clear;
 use super::row::{all, blob, change, get, limit, one, region};
+use super::stamps::Touches;
 use super::{Sqlite, moves};
 use crate::changes::Change;
 use crate::tenants::Tenants;
@@ -106,7 +107,7 @@ impl Tenants for Sqlite {
             }
             Ok(stored)
         };
-        self.writer.write_and_tell(tells, change).await
+        self.writer.write_and_tell(Touches::Everything, tells, change).await
     }
 
     async fn delete_tenant(&self, id: TenantId, version: i64) -> Result<()> {
@@ -130,7 +131,9 @@ impl Tenants for Sqlite {
             clear(connection, id, CLEARED).map(drop)
         };
         // Its hosts go with it.
-        self.writer.write_and_tell(vec![Change::Tenant(id), Change::Vhosts], delete).await
+        self.writer
+            .write_and_tell(Touches::Everything, vec![Change::Tenant(id), Change::Vhosts], delete)
+            .await
     }
 
     async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>> {

@@ -10,6 +10,7 @@ use super::files::{find_rope, rope_of};
 use super::healing::{is_whole, replace_pieces};
 use super::purge::{end_upload, loosen, take_apart};
 use super::row::{blob, change, count, get, one, path, signed, time};
+use super::stamps::Touches;
 use super::tenants::must_exist;
 use super::versions::add_version;
 use crate::files::{Kept, NewFile};
@@ -201,7 +202,9 @@ fn begin(connection: &Connection, new: &NewUpload, region: &Region, now: Timesta
 impl Uploads for Sqlite {
     async fn begin_upload(&self, new: &NewUpload) -> Result<Upload> {
         let (new, region) = (new.clone(), self.region.clone());
-        self.writer.write(move |connection, now| begin(connection, &new, &region, now)).await
+        self.writer
+            .write_touching(Touches::Nothing, move |connection, now| begin(connection, &new, &region, now))
+            .await
     }
 
     async fn find_upload(&self, id: UploadId) -> Result<Option<Progress>> {
@@ -211,17 +214,26 @@ impl Uploads for Sqlite {
 
     async fn lease_chunks(&self, id: UploadId, chunks: &[(Hash, u32)]) -> Result<Vec<Lease>> {
         let chunks = chunks.to_vec();
-        self.writer.write(move |connection, now| lease(connection, id, &chunks, now)).await
+        self.writer
+            .write_touching(Touches::Nothing, move |connection, now| lease(connection, id, &chunks, now))
+            .await
     }
 
     async fn advance_upload(&self, id: UploadId, from: u64, step: &Step) -> Result<Stepped> {
         let step = step.clone();
-        self.writer.write(move |connection, now| advance(connection, id, from, &step, now)).await
+        self.writer
+            .write_touching(Touches::Nothing, move |connection, now| {
+                advance(connection, id, from, &step, now)
+            })
+            .await
     }
 
     async fn commit_upload(&self, id: UploadId, size: u64, file: &NewFile) -> Result<Version> {
         let file = file.clone();
-        self.writer.write(move |connection, now| commit(connection, id, size, &file, now)).await
+        let touches = Touches::File(file.tenant, file.path.clone());
+        self.writer
+            .write_touching(touches, move |connection, now| commit(connection, id, size, &file, now))
+            .await
     }
 
     async fn abandon_upload(&self, id: UploadId) -> Result<()> {
@@ -236,6 +248,6 @@ impl Uploads for Sqlite {
                 None => Ok(()),
             }
         };
-        self.writer.write(abandon).await
+        self.writer.write_touching(Touches::Nothing, abandon).await
     }
 }

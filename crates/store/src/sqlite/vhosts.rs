@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::row::{all, blob, change, get, limit, one};
+use super::stamps::Touches;
 use super::tenants::must_exist;
 use crate::changes::Change;
 use crate::vhosts::Vhosts;
@@ -47,7 +48,7 @@ impl Vhosts for Sqlite {
             let values = params![host, tenant, login, cors.join("\n"), spa, index, error_page];
             change(connection, sql, values).map(drop)
         };
-        self.writer.write_and_tell(vec![Change::Vhosts], ensure).await
+        self.writer.write_and_tell(Touches::Nothing, vec![Change::Vhosts], ensure).await
     }
 
     async fn delete_vhost(&self, old: &Vhost) -> Result<()> {
@@ -56,7 +57,7 @@ impl Vhosts for Sqlite {
             let sql = "DELETE FROM vhosts WHERE host = ? AND tenant = ?";
             change(connection, sql, params![old.host.as_str(), old.tenant.as_bytes()]).map(drop)
         };
-        self.writer.write_and_tell(vec![Change::Vhosts], delete).await
+        self.writer.write_and_tell(Touches::Nothing, vec![Change::Vhosts], delete).await
     }
 
     async fn find_vhost(&self, host: &Host) -> Result<Option<Vhost>> {

@@ -8,6 +8,7 @@ use cacheroach_model::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::stamps::{Stamps, Touches};
 use crate::changes::{Change as Told, News};
 use crate::failpoint::{Step, hit};
 use crate::{Error, Result};
@@ -25,12 +26,15 @@ pub(super) struct Writer {
 trait Job: Send {
     /// Makes the change; tells whether it succeeded. If not it is rolled back alone.
     fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
+    /// What others may remember of files.
+    fn touches(&self) -> &Touches;
     /// Tells others of a change that was made, then answers whoever waits.
     fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>, news: &News);
 }
 
 struct Change<T, F> {
     change: Option<F>,
+    touches: Touches,
     /// What others may remember wrongly once it is made.
     tells: Vec<Told>,
     answer: Option<Result<T>>,
@@ -50,6 +54,10 @@ where
         let succeeded = answer.is_ok();
         self.answer = Some(answer);
         succeeded
+    }
+
+    fn touches(&self) -> &Touches {
+        &self.touches
     }
 
     fn finish(self: Box<Self>, committed: Result<(), &rusqlite::Error>, news: &News) {
@@ -79,11 +87,16 @@ fn shared(error: &rusqlite::Error) -> Error {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, clock: Arc<dyn Clock>, news: Arc<News>) -> Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        news: Arc<News>,
+        stamps: Arc<Stamps>,
+    ) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_all(&connection, jobs, &*clock, &news))?;
+            .spawn(move || write_all(&connection, jobs, &*clock, &news, &stamps))?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -97,18 +110,37 @@ impl Writer {
         &self,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.write_and_tell(Vec::new(), change).await
+        self.send(Touches::Everything, Vec::new(), change).await
+    }
+
+    /// Makes a change that touches no more of what may be remembered of files.
+    pub(super) async fn write_touching<T: Send + 'static>(
+        &self,
+        touches: Touches,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.send(touches, Vec::new(), change).await
     }
 
     /// Makes a change that others must hear of. They are told before this answers, and also if nobody waits for the
     /// answer any more.
     pub(super) async fn write_and_tell<T: Send + 'static>(
         &self,
+        touches: Touches,
+        tells: Vec<Told>,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.send(touches, tells, change).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        touches: Touches,
         tells: Vec<Told>,
         change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (waiting, answer) = oneshot::channel();
-        let job = Change { change: Some(change), tells, answer: None, waiting };
+        let job = Change { change: Some(change), touches, tells, answer: None, waiting };
         let stopped = || Error::Busy("the writer has stopped".into());
         let reading = || Error::Failed("the store is open for reading alone".into());
         let queue = self.queue.as_ref().ok_or_else(reading)?;
@@ -132,10 +164,14 @@ fn write_all(
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     clock: &dyn Clock,
     news: &News,
+    stamps: &Stamps,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+        let changing = stamps.change(group.iter().map(|job| job.touches()));
         let committed = commit_group(connection, &mut group, clock.now());
+        // Before anybody is answered: who was told of a change must not be shown what was before it.
+        drop(changing);
         if let Err(error) = &committed {
             tracing::error!(%error, changes = group.len(), "commit failed");
         }

@@ -369,3 +369,51 @@ pub(crate) async fn directories_are_copied_moved_and_deleted_a_page_at_a_time(su
     assert!(matches!(metadata.copy_files(&too_long).await, Err(Error::TooLong)));
     assert_eq!(list(subject, tenant, None, Some("/m")).await, [""; 0]);
 }
+
+/// What opening a file answers has not changed as long as its stamp is the same.
+pub(crate) async fn what_is_remembered_by_its_stamp_is_what_is_there(subject: &Subject) {
+    let store = subject.store();
+    let (metadata, tenant) = (&store.metadata, subject.tenant().await);
+    let names = ["/a", "/b", "/c/d", "/c/e", "/l"];
+    let mut remembered = BTreeMap::new();
+    let mut kept = 0;
+    for step in 0..14 {
+        subject.advance(Duration::from_millis(1));
+        match step {
+            0 => drop(subject.put(tenant, "/a", b"one").await),
+            1 => drop(subject.put(tenant, "/a", b"two").await),
+            2 => drop(subject.upload(tenant, "/l", &[&[1; 200_000], &[2; 100_000]]).await),
+            3 => drop(metadata.copy_file(&copy(tenant, "/a", "/b")).await.unwrap()),
+            4 => drop(metadata.copy_file(&Copy { moved: true, ..copy(tenant, "/b", "/c/d") }).await.unwrap()),
+            5 => drop(subject.put(tenant, "/c/e", b"three").await),
+            6 => drop(metadata.delete_file(tenant, &path("/a"), Expected::Anything).await.unwrap()),
+            7 => drop(subject.put(tenant, "/a", b"four").await),
+            8 => drop(metadata.delete_files(tenant, &path("/c/"), 10).await.unwrap()),
+            9 => drop(subject.put(tenant, "/b", b"five").await),
+            10 => drop(subject.upload(tenant, "/l", &[&[3; 200_000]]).await),
+            11 => drop(subject.begin(tenant, "/a").await),
+            12 => drop(
+                metadata.copy_file(&Copy { version: Some(Version(1)), ..copy(tenant, "/l", "/l") }).await,
+            ),
+            _ => {
+                let version = metadata.find_tenant(tenant).await.unwrap().unwrap().version;
+                metadata.delete_tenant(tenant, version).await.unwrap();
+            }
+        }
+        for name in names {
+            let stamp = metadata.stamp(tenant, &path(name));
+            let found = metadata.open_file(tenant, &path(name), None).await.unwrap();
+            let now = found.map(|(file, pieces)| format!("{file:?} {pieces:?}"));
+            if let Some((then, before)) = remembered.insert(name, (stamp, now.clone()))
+                && then.is_some()
+                && then == stamp
+            {
+                assert_eq!(before, now, "{name} after step {step}");
+                kept += 1;
+            }
+        }
+    }
+    // Where nothing can be remembered there are no stamps at all.
+    let can_remember = metadata.stamp(tenant, &path("/a")).is_some();
+    assert_eq!(kept > 20, can_remember, "{kept}");
+}

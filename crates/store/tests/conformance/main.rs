@@ -184,6 +184,7 @@ const CASES: &[Case] = cases! {
         a_deleted_version_comes_back_as_a_new_one,
         a_moved_file_is_gone_where_it_was,
         directories_are_copied_moved_and_deleted_a_page_at_a_time,
+        what_is_remembered_by_its_stamp_is_what_is_there,
     }
     links {
         a_link_is_read_as_it_was_added,

@@ -1,18 +1,16 @@
 //! What packs need of a file system, so that tests can put a failing one in its place; and the real one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, IoSlice, Read};
+use std::io::{self, Read};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::{Errno, pread, pwritev};
-
-/// What the kernel takes at once (`IOV_MAX`).
-const MOST_SLICES: usize = 1024;
+use rustix::fs::{FallocateFlags, OFlags, fallocate, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, pread};
 
 /// What a pack is opened for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +18,38 @@ pub(super) enum Access {
     Read,
     /// Punching holes needs it too.
     Write,
+}
+
+/// What disks and file systems ask of memory that they write from, and of offsets and lengths.
+const ALIGNMENT: usize = 4096;
+
+/// Memory that begins where a disk can write from.
+pub(super) struct Aligned {
+    memory: Box<[u8]>,
+    start: usize,
+    length: usize,
+}
+
+impl Aligned {
+    pub(super) fn zeroed(length: usize) -> Self {
+        let memory = vec![0; length + ALIGNMENT].into_boxed_slice();
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Aligned { memory, start, length }
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.start..][..self.length]
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][..self.length]
+    }
 }
 
 /// A directory of packs.
@@ -40,8 +70,8 @@ pub(super) trait Files: Send + Sync {
 pub(super) trait PackFile: Send + Sync {
     /// As many bytes as there are, at most this many.
     fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
-    /// All of the slices, one after the other.
-    fn write(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()>;
+    /// All of the bytes. Whole blocks in aligned memory may go to the disk without a copy in the kernel.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes what was written survive the loss of power.
     fn sync(&self) -> io::Result<()>;
     /// How long it is, and when it was changed last.
@@ -106,6 +136,9 @@ impl Files for Folder {
     fn create(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(number))?;
+        // Nobody reads soon what was just written, and copying it to the kernel's cache is dearer than all else about a
+        // write together. A file system that can't says so, here or at the first write.
+        let _ = fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::DIRECT);
         Ok(Arc::new(file))
     }
 
@@ -139,20 +172,18 @@ impl PackFile for File {
         Ok(bytes)
     }
 
-    fn write(&self, mut offset: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        IoSlice::advance_slices(&mut slices, 0);
-        while !slices.is_empty() {
-            match pwritev(self, &slices[..slices.len().min(MOST_SLICES)], offset) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    offset += written as u64;
-                    IoSlice::advance_slices(&mut slices, written);
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let flags = fcntl_getfl(self)?;
+        match self.write_all_at(bytes, offset) {
+            // The memory, or the file system, is not made for it.
+            Err(error)
+                if flags.contains(OFlags::DIRECT) && Errno::from_io_error(&error) == Some(Errno::INVAL) =>
+            {
+                fcntl_setfl(self, flags - OFlags::DIRECT)?;
+                self.write_all_at(bytes, offset)
             }
+            answer => answer,
         }
-        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -209,11 +240,23 @@ mod tests {
     }
 
     #[test]
-    fn more_slices_than_the_kernel_takes_are_written() {
-        let file = tempfile::tempfile().unwrap();
-        let mut slices = vec![IoSlice::new(b"ab"); 3 * MOST_SLICES];
-        PackFile::write(&file, 5, &mut slices).unwrap();
-        let read = PackFile::read(&file, 5, 10 * MOST_SLICES).unwrap();
-        assert_eq!(read, b"ab".repeat(3 * MOST_SLICES));
+    fn what_is_not_aligned_is_written_like_what_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = Folder::open(scratch.path()).unwrap().create(1).unwrap();
+        let mut whole = Aligned::zeroed(8192);
+        whole.fill(1);
+        file.write(0, &whole).unwrap();
+        file.write(8192, &whole[1..]).unwrap();
+        file.write(16383, &[2]).unwrap();
+        let read = file.read(0, 20_000).unwrap();
+        assert_eq!(read, [[1].repeat(16383), vec![2]].concat());
+    }
+
+    #[test]
+    fn memory_is_aligned() {
+        for length in [0, 4096, 1 << 21] {
+            let memory = Aligned::zeroed(length);
+            assert_eq!((memory.len(), memory.as_ptr().align_offset(ALIGNMENT)), (length, 0));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! One pack that is written to: records are appended by many at once, and share syncs.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::files::PackFile;
-use super::record::{self, BLOCK, HEADER, Spot, room};
+use super::files::{Aligned, PackFile};
+use super::record::{self, BLOCK, Spot, room};
 use super::walk::timestamp;
 use crate::chunks::{NewChunk, Place};
 use crate::{Error, Result};
@@ -55,7 +55,10 @@ struct Written {
 impl Pack {
     /// A pack whose first block is written to a new file.
     pub(super) fn begin(number: u32, file: Arc<dyn PackFile>, seed: u64) -> io::Result<Self> {
-        file.write(0, &mut [IoSlice::new(&record::pack_header(number, seed))])?;
+        let header = record::pack_header(number, seed);
+        let mut block = Aligned::zeroed(header.len());
+        block.copy_from_slice(&header);
+        file.write(0, &block)?;
         Ok(Pack { number, file, seed, state: Mutex::default() })
     }
 
@@ -76,37 +79,38 @@ impl Pack {
         self.state().waiting.len()
     }
 
-    /// Writes chunks into a region that was reserved for them.
-    pub(super) fn append(&self, region: Region, chunks: &[NewChunk]) -> io::Result<Vec<Place>> {
-        const PADDING: [u8; 4096] = [0; 4096];
-        const { assert!(PADDING.len() as u64 == BLOCK) };
-        let mut at = region.offset;
+    /// Writes chunks into a region that was reserved for them, by way of a buffer with room for a chunk at least.
+    pub(super) fn append(
+        &self,
+        region: Region,
+        chunks: &[NewChunk],
+        buffer: &mut Aligned,
+    ) -> io::Result<Vec<Place>> {
         let written_at = timestamp(now());
-        let mut spots = Vec::with_capacity(chunks.len());
-        let mut headers = Vec::with_capacity(chunks.len());
+        let mut places = Vec::with_capacity(chunks.len());
+        let (mut at, mut filled) = (region.offset, 0);
         for chunk in chunks {
             let length = u32::try_from(chunk.bytes.len()).map_err(io::Error::other)?;
-            let checksum = record::checksum(&chunk.hash, &chunk.bytes);
-            let block = u32::try_from(at / BLOCK).map_err(io::Error::other)?;
-            spots.push(Spot { pack: self.number, block, length, checksum });
-            headers.push(record::header(chunk, length, checksum, written_at, self.seed));
-            at += room(length);
-        }
-        let mut slices = Vec::with_capacity(3 * chunks.len());
-        for ((header, chunk), spot) in headers.iter().zip(chunks).zip(&spots) {
-            // Written out, padding is cheaper than a gap: no block has to be read or zeroed first.
-            let padding = room(spot.length) - HEADER as u64 - u64::from(spot.length);
-            let padding = usize::try_from(padding).expect("less than a block");
-            slices.extend([header, &chunk.bytes[..], &PADDING[..padding]].map(IoSlice::new));
-        }
-        match self.file.write(region.offset, &mut slices) {
-            Ok(()) => Ok(spots.iter().map(Spot::place).collect()),
-            Err(error) => {
-                self.abandon(&error);
-                self.discard(region);
-                Err(error)
+            let block = u32::try_from((at + filled as u64) / BLOCK).map_err(io::Error::other)?;
+            let room = usize::try_from(room(length)).map_err(io::Error::other)?;
+            if filled + room > buffer.len() {
+                self.write(region, at, &buffer[..filled])?;
+                (at, filled) = (at + filled as u64, 0);
             }
+            let record = &mut buffer[filled..][..room];
+            let checksum = record::fill(record, chunk, written_at, self.seed);
+            places.push(Spot { pack: self.number, block, length, checksum }.place());
+            filled += room;
         }
+        self.write(region, at, &buffer[..filled])?;
+        Ok(places)
+    }
+
+    fn write(&self, region: Region, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write(at, bytes).inspect_err(|error| {
+            self.abandon(error);
+            self.discard(region);
+        })
     }
 
     /// Answers once the places survive the loss of power: after a sync that begins after this was called. One writer
@@ -180,7 +184,6 @@ impl Pack {
     }
 }
 
-/// The same error for the next in line.
 /// What a file system would note.
 #[expect(
     clippy::disallowed_methods,
@@ -190,6 +193,7 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// The same error for the next in line.
 fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

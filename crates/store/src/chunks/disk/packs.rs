@@ -9,12 +9,17 @@ use cacheroach_model::CHUNK_SIZE;
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::files::{Access, Files, PackFile};
+use super::files::{Access, Aligned, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
 use super::walk;
 use crate::chunks::{Cursor, KeptChunk, NewChunk, Page, elsewhere};
 use crate::{Error, Result};
+
+/// How much is written at once: a group of chunks as uploads send them.
+const BUFFER: usize = 8 * (CHUNK_SIZE + BLOCK as usize);
+/// How many buffers are kept when nobody writes.
+const IDLE_BUFFERS: usize = 2;
 
 /// The packs. Everything here blocks.
 pub(super) struct Packs {
@@ -23,6 +28,8 @@ pub(super) struct Packs {
     full_at: u64,
     writing: Mutex<Writing>,
     handles: Handles,
+    /// Each as long as [`BUFFER`], with anything in it.
+    buffers: Mutex<Vec<Aligned>>,
 }
 
 /// Where the next record goes.
@@ -51,7 +58,7 @@ impl Packs {
         let highest = files.highest()?;
         let writing = Mutex::new(Writing { pack: None, highest, void: None });
         let handles = Handles { most: most_handles.max(1), open: Mutex::default() };
-        Ok(Packs { files, full_at, writing, handles })
+        Ok(Packs { files, full_at, writing, handles, buffers: Mutex::default() })
     }
 
     /// Writes a batch. Its caller is answered when it is synced, the permit goes when it is written: syncs are shared
@@ -76,8 +83,14 @@ impl Packs {
             }
         }
         let (pack, region) = self.reserve(length).map_err(classify)?;
-        let places = pack.append(region, chunks).map_err(classify)?;
-        Ok((pack, region, places))
+        let idle = lock(&self.buffers).pop();
+        let mut buffer = idle.unwrap_or_else(|| Aligned::zeroed(BUFFER));
+        let places = pack.append(region, chunks, &mut buffer).map_err(classify);
+        let mut idle = lock(&self.buffers);
+        if idle.len() < IDLE_BUFFERS {
+            idle.push(buffer);
+        }
+        Ok((pack, region, places?))
     }
 
     /// A region that nobody else ever gets.
@@ -136,7 +149,7 @@ impl Packs {
         if !record::names(&record, chunk) {
             return Err(damaged("the header is not the chunk's"));
         }
-        if record::checksum_of_record(&record) != spot.checksum {
+        if record::checksum(&record) != spot.checksum {
             return Err(damaged("the checksum differs"));
         }
         Ok(Bytes::from(record).slice(HEADER..))

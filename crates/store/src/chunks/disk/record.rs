@@ -1,7 +1,7 @@
 //! The bytes of headers and places. The format is described in [`super`].
 
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::chunks::{KeptChunk, NewChunk, Place};
 
@@ -28,25 +28,27 @@ pub(super) fn pack_header(number: u32, seed: u64) -> Vec<u8> {
     header
 }
 
-/// The header of a record, given the [`checksum`] of its chunk.
-pub(super) fn header(
-    chunk: &NewChunk,
-    length: u32,
-    checksum: u64,
-    written_at: Timestamp,
-    seed: u64,
-) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
+/// Makes a chunk's record of as much memory as it takes; answers the checksum.
+pub(super) fn fill(record: &mut [u8], chunk: &NewChunk, written_at: Timestamp, seed: u64) -> u64 {
+    let length = chunk.bytes.len();
+    let (header, rest) = record.split_at_mut(HEADER);
+    let (bytes, padding) = rest.split_at_mut(length);
+    bytes.copy_from_slice(&chunk.bytes);
+    padding.fill(0);
+    header.fill(0);
     header[..8].copy_from_slice(RECORD_MAGIC);
-    header[8..12].copy_from_slice(&length.to_be_bytes());
+    let length_field = u32::try_from(length).expect("a chunk is small");
+    header[8..12].copy_from_slice(&length_field.to_be_bytes());
     header[16..24].copy_from_slice(&chunk.generation.to_be_bytes());
     header[24..40].copy_from_slice(chunk.tenant.as_bytes());
-    header[40..48].copy_from_slice(&checksum.to_be_bytes());
     header[48..56].copy_from_slice(&written_at.micros().to_be_bytes());
     header[HASH..].copy_from_slice(chunk.hash.as_bytes());
-    let own = xxh3_64_with_seed(&header, seed);
+    let checksum = checksum(&record[..HEADER + length]);
+    let header = &mut record[..HEADER];
+    header[40..48].copy_from_slice(&checksum.to_be_bytes());
+    let own = xxh3_64_with_seed(header, seed);
     header[88..96].copy_from_slice(&own.to_be_bytes());
-    header
+    checksum
 }
 
 /// Whether a record's header is that of this chunk.
@@ -99,16 +101,8 @@ fn part<const N: usize>(header: &[u8; HEADER], at: usize) -> [u8; N] {
     *header[at..].first_chunk().expect("a part of a header lies within it")
 }
 
-/// Of a chunk's hash and its bytes.
-pub(super) fn checksum(hash: &Hash, bytes: &[u8]) -> u64 {
-    let mut checksum = Xxh3::new();
-    checksum.update(hash.as_bytes());
-    checksum.update(bytes);
-    checksum.digest()
-}
-
-/// The same of a record as it was read, header and bytes.
-pub(super) fn checksum_of_record(record: &[u8]) -> u64 {
+/// Of a chunk's hash and bytes, as they are in a record that has its header and nothing behind the bytes.
+pub(super) fn checksum(record: &[u8]) -> u64 {
     xxh3_64(&record[HASH..])
 }
 
@@ -191,23 +185,28 @@ mod tests {
     }
 
     #[test]
-    fn a_record_and_its_parts_have_the_same_checksum() {
+    fn a_record_says_what_it_is() {
         let chunk = NewChunk {
             tenant: TenantId::SCRATCHPAD,
             hash: Hash::new([3; 32]),
             generation: -2,
             bytes: Bytes::from_static(b"some bytes"),
         };
-        let sum = checksum(&chunk.hash, &chunk.bytes);
         let written_at = Timestamp::from_micros(5);
-        let header = header(&chunk, 10, sum, written_at, 99);
-        assert_eq!(parse_header(&header, 99).unwrap().written_at, Some(written_at));
-        assert_eq!(checksum_of_record(&[&header[..], b"some bytes"].concat()), sum);
+        // Used before, for another chunk.
+        let mut record = vec![0xff; 4096];
+        let sum = fill(&mut record, &chunk, written_at, 99);
+        let named = parse_header(&record[..HEADER], 99).unwrap();
+        assert_eq!((named.written_at, named.checksum, named.length), (Some(written_at), sum, 10));
+        assert_eq!(&record[HEADER..][..10], b"some bytes");
+        assert!(record[HEADER + 10..].iter().all(|byte| *byte == 0));
+        assert_eq!(checksum(&record[..HEADER + 10]), sum);
+        assert_ne!(checksum(&record[..HEADER + 9]), sum);
         let kept = KeptChunk { tenant: chunk.tenant, hash: chunk.hash, length: 10, place: Place(Vec::new()) };
-        assert!(names(&header, &kept));
-        assert!(!names(&header, &KeptChunk { length: 11, ..kept.clone() }));
-        assert!(!names(&header, &KeptChunk { tenant: TenantId::new([1; 16]), ..kept.clone() }));
-        assert!(!names(&header[..64], &kept));
+        assert!(names(&record, &kept));
+        assert!(!names(&record, &KeptChunk { length: 11, ..kept.clone() }));
+        assert!(!names(&record, &KeptChunk { tenant: TenantId::new([1; 16]), ..kept.clone() }));
+        assert!(!names(&record[..64], &kept));
     }
 
     #[test]

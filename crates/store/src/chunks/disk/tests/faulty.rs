@@ -1,7 +1,7 @@
 //! A directory of packs that fails on demand, and whose machine can lose power.
 
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -137,9 +137,9 @@ impl PackFile for FaultyPack {
         Ok(bytes)
     }
 
-    fn write(&self, offset: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.note(failing(&self.faults.fail_write))?;
-        let mut bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
+        let mut bytes = bytes.to_vec();
         let mut cut = false;
         if let Some(room) = self.faults.room.lock().unwrap().as_mut() {
             cut = bytes.len() > *room;
@@ -162,7 +162,7 @@ impl PackFile for FaultyPack {
         drop(closed);
         self.note(failing(&self.faults.fail_sync))?;
         for (offset, bytes) in written {
-            self.inner.write(offset, &mut [IoSlice::new(&bytes)])?;
+            self.inner.write(offset, &bytes)?;
         }
         self.inner.sync()
     }

@@ -1,0 +1,246 @@
+//! Files that were opened lately, where the store can tell whether they changed since.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cacheroach_hash::hash;
+use cacheroach_model::{File, Path, TenantId, Version};
+use cacheroach_store::files::{Kept, PIECES_PAGE, Piece};
+use cacheroach_store::stamps::Stamp;
+use cacheroach_store::{Result, Store};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+
+/// What an entry is taken to have, to guess how many there will be; and what it has besides what is counted.
+const USUAL_SIZE: u64 = 4 << 10;
+const OVERHEAD: usize = 256;
+
+/// A file as it was found.
+pub(crate) struct Found {
+    pub(crate) file: File,
+    /// Its first pieces.
+    pub(crate) pieces: Vec<Piece>,
+    /// All of its bytes, verified, if they came with it.
+    pub(crate) whole: Option<Bytes>,
+}
+
+impl Found {
+    pub(crate) fn new(file: File, pieces: Vec<Piece>) -> Self {
+        let whole = match &pieces[..] {
+            // A database says nothing of the bytes it keeps. What is not verified here is looked at when it is read.
+            [Piece { at: 0, kept: Kept::Here(bytes), chunk, .. }]
+                if bytes.len() as u64 == file.size && hash(bytes) == *chunk =>
+            {
+                Some(bytes.clone())
+            }
+            _ => None,
+        };
+        Found { file, pieces, whole }
+    }
+
+    /// Whether nothing of it is missing: a chunk that is missing may come back without a change to the file.
+    fn is_whole(&self) -> bool {
+        let end = self.pieces.last().map_or(0, |last| last.at + u64::from(last.length));
+        let is_here = self.pieces.iter().any(|piece| matches!(piece.kept, Kept::Here(_)));
+        let is_good = self.whole.is_some() || !is_here;
+        is_good && (end == self.file.size || self.pieces.len() >= PIECES_PAGE)
+    }
+
+    fn weight(&self) -> usize {
+        let described: usize =
+            self.file.metadata.pairs().iter().map(|(key, value)| key.len() + value.len()).sum();
+        // A piece shares its bytes with the whole.
+        let pieces = self.pieces.len() * (size_of::<Piece>() + 32);
+        let whole = self.whole.as_ref().map_or(0, Bytes::len);
+        OVERHEAD + 2 * self.file.path.as_str().len() + described + pieces + whole
+    }
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+struct Key(TenantId, Path);
+
+/// The same, of somebody else's path.
+#[derive(Hash)]
+struct At<'a>(TenantId, &'a Path);
+
+impl Equivalent<Key> for At<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.0 == key.0 && *self.1 == key.1
+    }
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, (Stamp, Arc<Found>)> for Weight {
+    fn weight(&self, _: &Key, (_, found): &(Stamp, Arc<Found>)) -> u64 {
+        found.weight() as u64
+    }
+}
+
+/// A memory of opened files. It is exact: an entry counts only as long as the store says that its file is as it was.
+pub(crate) struct Openings(Cache<Key, (Stamp, Arc<Found>), Weight>);
+
+impl Openings {
+    /// With so much memory at most.
+    pub(crate) fn new(capacity_bytes: u64) -> Self {
+        let items = usize::try_from(capacity_bytes / USUAL_SIZE).unwrap_or(usize::MAX).max(1);
+        Openings(Cache::with_weighter(items, capacity_bytes, Weight))
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn open(
+        &self,
+        store: &Store,
+        tenant: TenantId,
+        path: &Path,
+        version: Option<Version>,
+    ) -> Result<Option<Arc<Found>>> {
+        // Before it is read: what changes meanwhile must count as a change.
+        let stamp = version.is_none().then(|| store.metadata.stamp(tenant, path)).flatten();
+        if let Some(stamp) = stamp
+            && let Some((then, found)) = self.0.get(&At(tenant, path))
+            && then == stamp
+        {
+            return Ok(Some(found));
+        }
+        let Some((file, pieces)) = store.metadata.open_file(tenant, path, version).await? else {
+            return Ok(None);
+        };
+        let found = Arc::new(Found::new(file, pieces));
+        if let Some(stamp) = stamp.filter(|_| found.is_whole()) {
+            self.0.insert(Key(tenant, path.clone()), (stamp, Arc::clone(&found)));
+        }
+        Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use cacheroach_model::{Clock, Expected, Tenant, Timestamp};
+    use cacheroach_store::files::NewFile;
+    use cacheroach_store::{Location, Settings, Tier};
+
+    use super::*;
+
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(1_700_000_000)
+        }
+    }
+
+    async fn store(dir: &std::path::Path) -> Store {
+        let settings = Settings::new(Location::Sqlite(dir.to_owned()), Tier::Memory);
+        cacheroach_store::open(&settings, Arc::new(Fixed)).await.unwrap()
+    }
+
+    async fn tenant(store: &Store, id: u8) -> TenantId {
+        let new = Tenant { id: TenantId::new([id; 16]), label: "a tenant".into(), ..Tenant::default() };
+        store.metadata.ensure_tenant(&new).await.unwrap().id
+    }
+
+    async fn put(store: &Store, tenant: TenantId, path: &Path, content: &str) {
+        let content = Bytes::from(content.to_owned());
+        let file = NewFile {
+            tenant,
+            path: path.clone(),
+            hash: hash(&content),
+            content_type: String::new(),
+            metadata: cacheroach_model::Metadata::default(),
+            expected: Expected::Anything,
+        };
+        store.metadata.put_file(&file, content).await.unwrap();
+    }
+
+    async fn read(openings: &Openings, store: &Store, tenant: TenantId, path: &Path) -> Option<String> {
+        let found = openings.open(store, tenant, path, None).await.unwrap()?;
+        Some(String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn p3_what_one_tenant_has_is_not_shown_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let (one, other) = (tenant(&store, 1).await, tenant(&store, 2).await);
+        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        put(&store, one, &path, "of one").await;
+        for _ in 0..2 {
+            assert_eq!(read(&openings, &store, one, &path).await.as_deref(), Some("of one"));
+            assert_eq!(read(&openings, &store, other, &path).await, None);
+        }
+        let found = openings.open(&store, one, &path, None).await.unwrap().unwrap();
+        let again = openings.open(&store, one, &path, None).await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&found, &again), "it is remembered");
+    }
+
+    /// One writes ever higher numbers, others delete elsewhere, and readers compare with what was acknowledged.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn p4_what_is_shown_is_never_older_than_what_was_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let tenant = tenant(&store, 1).await;
+        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        put(&store, tenant, &path, "0").await;
+        let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (remembered, mut reads) = (AtomicU64::new(0), 0);
+        let write = async {
+            for number in 1..300_u64 {
+                put(&store, tenant, &path, &number.to_string()).await;
+                acknowledged.store(number, Ordering::SeqCst);
+                if number % 3 == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            over.store(true, Ordering::SeqCst);
+        };
+        let disturb = async {
+            let elsewhere = Path::parse("/d/").unwrap();
+            while !over.load(Ordering::SeqCst) {
+                store.metadata.delete_files(tenant, &elsewhere, 10).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(7)).await;
+            }
+        };
+        let look = async {
+            let mut last: Option<Arc<Found>> = None;
+            while !over.load(Ordering::SeqCst) {
+                let before = acknowledged.load(Ordering::SeqCst);
+                let found = openings.open(&store, tenant, &path, None).await.unwrap().unwrap();
+                let text = String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap();
+                assert!(text.parse::<u64>().unwrap() >= before, "{text} after {before}");
+                if last.replace(Arc::clone(&found)).is_some_and(|last| Arc::ptr_eq(&last, &found)) {
+                    remembered.fetch_add(1, Ordering::SeqCst);
+                }
+                reads += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(write, disturb, look);
+        assert!(remembered.load(Ordering::SeqCst) > 0 && reads > 300, "of {reads} reads none from memory");
+    }
+
+    /// What is damaged is looked at again each time: it may be healed without a new version.
+    #[tokio::test]
+    async fn p7_what_is_damaged_is_not_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let tenant = tenant(&store, 1).await;
+        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        put(&store, tenant, &path, "content").await;
+        let database = rusqlite::Connection::open(dir.path().join("metadata.sqlite")).unwrap();
+        let change =
+            |bytes: &str| database.execute("UPDATE chunks SET data = ?", [bytes.as_bytes()]).unwrap();
+        assert_eq!(change("c0ntent"), 1);
+        let found = openings.open(&store, tenant, &path, None).await.unwrap().unwrap();
+        assert!(found.whole.is_none());
+        change("content");
+        assert_eq!(read(&openings, &store, tenant, &path).await.as_deref(), Some("content"));
+    }
+}
