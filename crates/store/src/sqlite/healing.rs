@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cacheroach_model::{Hash, RopeId, TenantId};
 use rusqlite::{Connection, params};
 
-use super::chunks::ensure_chunk;
+use super::chunks::keep_inline;
 use super::row::{change, get, one, signed};
 use crate::Result;
 
@@ -44,10 +44,7 @@ pub(super) fn add_inline_piece(
 ) -> Result<()> {
     let length = u32::try_from(content.len()).expect("the caller keeps to INLINE_SIZE");
     let (id, rope) = (tenant.as_bytes(), rope.as_bytes());
-    if ensure_chunk(connection, tenant, hash, length)?.needs_bytes {
-        let sql = "UPDATE chunks SET state = 1, data = ? WHERE tenant = ? AND chunk = ?";
-        change(connection, sql, params![&content[..], id, hash.as_bytes()])?;
-    }
+    keep_inline(connection, tenant, hash, content)?;
     let sql = "INSERT INTO pieces (tenant, rope, at, chunk, length) VALUES (?, ?, 0, ?, ?)";
     change(connection, sql, params![id, rope, hash.as_bytes(), length]).map(drop)
 }

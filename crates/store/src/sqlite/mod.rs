@@ -219,6 +219,53 @@ mod tests {
         assert_eq!(filled(&sqlite).await, 2);
     }
 
+    /// The first holds the writer up until all others wait, so that they are committed together.
+    #[tokio::test]
+    async fn p2_a_change_that_fails_in_the_middle_is_undone_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = open(dir.path());
+        fill(&sqlite, 1).await.unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let first = sqlite.writer.write(move |_, _| {
+            // Made again, it finds nobody to wait for.
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        });
+        let add = |bytes: i64, how: &'static str| {
+            sqlite.writer.write(move |connection, _| {
+                connection.execute("INSERT INTO filled VALUES (zeroblob(?))", [bytes])?;
+                match how {
+                    "fails" => Err(Error::Skew),
+                    "panics" => panic!("in the middle"),
+                    _ => Ok(()),
+                }
+            })
+        };
+        let refused = sqlite.writer.write(|_, _| Err::<(), _>(Error::Missing("tenant")));
+        let release = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            drop(go);
+        };
+        let (one, two, three, four, five, six, ()) = tokio::join!(
+            first,
+            add(2, "works"),
+            add(3, "fails"),
+            refused,
+            add(4, "panics"),
+            add(5, "works"),
+            release
+        );
+        assert!(one.is_ok() && two.is_ok() && six.is_ok());
+        assert!(matches!(three, Err(Error::Skew)) && matches!(four, Err(Error::Missing("tenant"))));
+        assert!(matches!(five, Err(Error::Failed(_))));
+        let lengths = sqlite.readers.read(|connection| {
+            let sql = "SELECT group_concat(length(bytes)) FROM filled";
+            Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        });
+        assert_eq!(lengths.await.unwrap(), "1,2,5");
+    }
+
     #[tokio::test]
     async fn f17_whoever_locks_the_database_is_waited_for_and_not_for_ever() {
         let dir = tempfile::tempdir().unwrap();

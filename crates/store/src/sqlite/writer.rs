@@ -24,7 +24,8 @@ pub(super) struct Writer {
 
 /// A change, without the type of its answer.
 trait Job: Send {
-    /// Makes the change; tells whether it succeeded. If not it is rolled back alone.
+    /// Makes the change; tells whether it succeeded. If not it is rolled back alone. It may be made again, if all was rolled
+    /// back.
     fn run(&mut self, connection: &Connection, now: Timestamp) -> bool;
     /// What others may remember of files.
     fn touches(&self) -> &Touches;
@@ -33,7 +34,7 @@ trait Job: Send {
 }
 
 struct Change<T, F> {
-    change: Option<F>,
+    change: F,
     touches: Touches,
     /// What others may remember wrongly once it is made.
     tells: Vec<Told>,
@@ -44,12 +45,11 @@ struct Change<T, F> {
 impl<T, F> Job for Change<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection, Timestamp) -> Result<T> + Send,
+    F: Fn(&Connection, Timestamp) -> Result<T> + Send,
 {
     fn run(&mut self, connection: &Connection, now: Timestamp) -> bool {
-        let Some(change) = self.change.take() else { return false };
         // A change that panics is undone like one that fails: it must not take the others with it, nor the thread.
-        let answer = catch_unwind(AssertUnwindSafe(|| change(connection, now)))
+        let answer = catch_unwind(AssertUnwindSafe(|| (self.change)(connection, now)))
             .unwrap_or_else(|_| Err(Error::Failed("the change panicked".into())));
         let succeeded = answer.is_ok();
         self.answer = Some(answer);
@@ -108,7 +108,7 @@ impl Writer {
     /// Makes a change. When this answers with success, it survives the loss of power.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+        change: impl Fn(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.send(Touches::Everything, Vec::new(), change).await
     }
@@ -117,7 +117,7 @@ impl Writer {
     pub(super) async fn write_touching<T: Send + 'static>(
         &self,
         touches: Touches,
-        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+        change: impl Fn(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.send(touches, Vec::new(), change).await
     }
@@ -128,7 +128,7 @@ impl Writer {
         &self,
         touches: Touches,
         tells: Vec<Told>,
-        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+        change: impl Fn(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.send(touches, tells, change).await
     }
@@ -137,10 +137,10 @@ impl Writer {
         &self,
         touches: Touches,
         tells: Vec<Told>,
-        change: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+        change: impl Fn(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (waiting, answer) = oneshot::channel();
-        let job = Change { change: Some(change), touches, tells, answer: None, waiting };
+        let job = Change { change, touches, tells, answer: None, waiting };
         let stopped = || Error::Busy("the writer has stopped".into());
         let reading = || Error::Failed("the store is open for reading alone".into());
         let queue = self.queue.as_ref().ok_or_else(reading)?;
@@ -181,15 +181,19 @@ fn write_all(
     }
 }
 
+/// Commits changes together. One that fails must not take the others with it, nor leave half of itself behind: should one
+/// fail that has changed something, all are made again, each so that it can be undone alone. That is dear, since SQLite
+/// then keeps a copy of each page for each change of it, and almost never needed: what fails fails before its first change.
 fn commit_group(connection: &Connection, group: &mut [Box<dyn Job>], now: Timestamp) -> rusqlite::Result<()> {
     let done = (|| {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        for job in group {
-            connection.prepare_cached("SAVEPOINT change")?.execute([])?;
-            if !job.run(connection, now) {
-                connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        if !make_all(connection, group, now) {
+            // Some failures have rolled back already.
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK")?;
             }
-            connection.prepare_cached("RELEASE change")?.execute([])?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            make_each(connection, group, now)?;
         }
         hit(Step::GroupBeforeCommit);
         connection.execute_batch("COMMIT")?;
@@ -197,8 +201,27 @@ fn commit_group(connection: &Connection, group: &mut [Box<dyn Job>], now: Timest
         Ok(())
     })();
     if done.is_err() && !connection.is_autocommit() {
-        // Some failures have rolled back already; for the others, the next group must find no open transaction.
+        // The next group must find no open transaction.
         let _ = connection.execute_batch("ROLLBACK");
     }
     done
+}
+
+/// Whether none failed in the middle.
+fn make_all(connection: &Connection, group: &mut [Box<dyn Job>], now: Timestamp) -> bool {
+    group.iter_mut().all(|job| {
+        let before = connection.total_changes();
+        job.run(connection, now) || (connection.total_changes() == before && !connection.is_autocommit())
+    })
+}
+
+fn make_each(connection: &Connection, group: &mut [Box<dyn Job>], now: Timestamp) -> rusqlite::Result<()> {
+    for job in group {
+        connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+        if !job.run(connection, now) {
+            connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        }
+        connection.prepare_cached("RELEASE change")?.execute([])?;
+    }
+    Ok(())
 }
