@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     let is_absent = !cacheroach_testing::has_postgres();
     let is_set = |variable| std::env::var_os(variable).is_some();
     let is_demanded = is_set(cacheroach_testing::ALL) || is_set("CI");
-    let trial = |(name, case): &(&'static str, fn())| {
+    let trial = |(name, case): &(&'static str, fn()), is_ignored: bool| {
         let case = *case;
         let run = move || {
             if is_absent {
@@ -82,9 +82,11 @@ fn main() -> ExitCode {
             case();
             Ok(())
         };
-        Trial::test(*name, run).with_ignored_flag(is_absent && !is_demanded)
+        Trial::test(*name, run).with_ignored_flag(is_ignored)
     };
-    libtest_mimic::run(&arguments, CASES.iter().map(trial).collect()).exit_code()
+    let trials = CASES.iter().map(|case| trial(case, is_absent && !is_demanded));
+    let of_releases = OF_RELEASES.iter().map(|case| trial(case, !is_set(releases::PREVIOUS)));
+    libtest_mimic::run(&arguments, trials.chain(of_releases).collect()).exit_code()
 }
 
 /// Drives a future to its end.
