@@ -16,6 +16,7 @@ use crate::chunks::disk::{Disk, DiskSettings};
 use crate::chunks::disk_cache::DiskCache;
 use crate::chunks::memory::Memory;
 use crate::chunks::object::{Object, ObjectSettings};
+use crate::chunks::packed::{Compression, Packed};
 use crate::chunks::verified::Verified;
 use crate::postgres::{Connect, Postgres};
 use crate::regions::local;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub disk: DiskSettings,
     /// Of object stores.
     pub objects: ObjectSettings,
+    /// Of chunks in the tier.
+    pub compression: Compression,
     /// Before the chunk tier.
     pub cache: CacheSettings,
     /// Where this server is: new tenants are at home there unless they are told otherwise. None: where the node of
@@ -119,6 +122,7 @@ impl Settings {
             chunks,
             disk: DiskSettings::default(),
             objects: ObjectSettings::default(),
+            compression: Compression::None,
             cache: CacheSettings::default(),
             region: None,
             database_time: true,
@@ -184,12 +188,16 @@ fn open_tier(
     metadata: &Arc<dyn Metadata>,
     rows: &Arc<dyn ChunkRows>,
 ) -> Result<Arc<dyn Chunks>> {
+    let packed = |tier: Arc<dyn Chunks>| Arc::new(Packed::new(tier, settings.compression));
     Ok(match tier {
         // These two compare what they read themselves.
-        Tier::Disk(dir) => Arc::new(Disk::open(dir, settings.disk)?),
-        Tier::Memory => Arc::new(Memory::default()),
-        Tier::Db => Arc::new(Verified::new(Arc::new(Db::new(Arc::clone(rows))))),
-        Tier::Object(address) => Arc::new(Verified::new(Arc::new(Object::open(address, settings.objects)?))),
+        Tier::Disk(dir) => packed(Arc::new(Disk::open(dir, settings.disk)?)),
+        Tier::Memory => packed(Arc::new(Memory::default())),
+        Tier::Db => Arc::new(Verified::new(packed(Arc::new(Db::new(Arc::clone(rows)))))),
+        Tier::Object(address) => {
+            let object = packed(Arc::new(Object::open(address, settings.objects)?));
+            Arc::new(Verified::new(object))
+        }
         Tier::Regions { tiers, default } => {
             let mut opened = BTreeMap::new();
             for (region, tier) in tiers {

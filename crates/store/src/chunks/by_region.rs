@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
+use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts, packed};
 use crate::{Error, Result};
 
 /// How long a tenant's home is remembered.
@@ -19,7 +19,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3);
 /// Of how many tenants.
 const REMEMBERED: usize = 10_000;
 
-/// The first byte of places that name a region. The tiers' own places begin with 0, 1, 2 and 3; but for those of rows as
+/// The first byte of places that name a region. The tiers' own places begin with 0 to 4; but for those of rows as
 /// they were at first, which begin with anything.
 const NAMED: u8 = b'R';
 
@@ -157,6 +157,14 @@ fn unknown(region: &Region) -> Error {
 #[must_use]
 pub fn region_of(place: &Place) -> Option<Region> {
     split(&place.0).map(|(region, _)| region)
+}
+
+/// How many bytes are kept for a chunk of this length.
+pub(crate) fn kept_length(length: u32, place: &Place) -> u32 {
+    match split(&place.0) {
+        Some((_, rest)) => packed::kept_length(length, &Place(rest.to_vec())),
+        None => packed::kept_length(length, place),
+    }
 }
 
 /// What tells places of one kind from those of another: the region, and the first byte of what its tier made.

@@ -9,6 +9,7 @@ pub mod disk_cache;
 pub mod faulty;
 pub mod memory;
 pub mod object;
+pub mod packed;
 #[cfg(test)]
 mod tests;
 pub mod verified;
@@ -55,7 +56,7 @@ pub struct Place(pub Vec<u8>);
 /// Bytes that a tier has, whether a row names them or not.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FoundChunk {
-    /// What [`Chunks::read`] and [`Chunks::erase`] take.
+    /// What [`Chunks::erase`] takes. Its length is what the bytes take in the tier, which can be less than the chunk has.
     pub chunk: KeptChunk,
     /// The life of the chunk that they were written for. A lease's row comes before the bytes, and a generation never
     /// comes twice: bytes whose tenant, hash and generation no row has will never be anybody's.

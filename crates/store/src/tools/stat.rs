@@ -1,11 +1,14 @@
 //! How much there is, and what was saved.
 
-use cacheroach_model::Tenant;
+use cacheroach_model::{Tenant, TenantId};
 
+use crate::chunks::by_region::kept_length;
 use crate::inspect::Usage;
+use crate::regions::Placed;
 use crate::{Result, Store};
 
 const PAGE: usize = 1000;
+const PLACES: usize = 10_000;
 
 /// What a tenant has, and what of it was not stored twice.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub struct TenantUsage {
     pub tenant: Tenant,
     /// How much.
     pub usage: Usage,
+    /// The bytes of chunks that needed no room because they were compressed.
+    pub compression_saved: u64,
 }
 
 impl Usage {
@@ -44,6 +49,22 @@ impl Usage {
     }
 }
 
+async fn compression_saved(store: &Store, tenant: TenantId) -> Result<u64> {
+    let (mut after, mut saved) = (None, 0);
+    loop {
+        let page = store.metadata.list_places(tenant, after, PLACES).await?;
+        let saves = |placed: &Placed| {
+            let kept = placed.place.as_ref().map_or(placed.length, |place| kept_length(placed.length, place));
+            u64::from(placed.length.saturating_sub(kept))
+        };
+        saved += page.iter().map(saves).sum::<u64>();
+        match page.last().filter(|_| page.len() == PLACES) {
+            Some(last) => after = Some(last.chunk),
+            None => return Ok(saved),
+        }
+    }
+}
+
 /// Tells each tenant's usage, by id.
 ///
 /// # Errors
@@ -59,7 +80,8 @@ pub async fn stat<E: From<crate::Error>>(
         for tenant in page {
             after = Some(tenant.id);
             let usage = store.metadata.usage(tenant.id).await?;
-            tell(TenantUsage { tenant, usage })?;
+            let compression_saved = compression_saved(store, tenant.id).await?;
+            tell(TenantUsage { tenant, usage, compression_saved })?;
         }
         if is_last {
             return Ok(());

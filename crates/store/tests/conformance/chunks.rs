@@ -58,19 +58,27 @@ async fn put(
     contents.iter().zip(places).map(found).collect()
 }
 
-async fn walk(chunks: &dyn Chunks, limit: usize) -> Vec<FoundChunk> {
+async fn list(chunks: &dyn Chunks, limit: usize) -> Vec<FoundChunk> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = chunks.list(after.as_ref(), limit).await.unwrap();
-        all.extend(page.chunks.into_iter().map(|found| FoundChunk { written_at: None, ..found }));
+        all.extend(page.chunks);
         match page.next {
-            None => return sorted(all),
+            None => return all,
             next => after = next,
         }
     }
 }
 
+async fn walk(chunks: &dyn Chunks, limit: usize) -> Vec<FoundChunk> {
+    sorted(list(chunks, limit).await)
+}
+
+/// Without when they were written, and what they take.
 fn sorted(mut found: Vec<FoundChunk>) -> Vec<FoundChunk> {
+    for found in &mut found {
+        (found.written_at, found.chunk.length) = (None, 0);
+    }
     found.sort_by(|a, b| {
         (a.chunk.tenant, a.chunk.hash, &a.chunk.place.0).cmp(&(
             b.chunk.tenant,
@@ -92,15 +100,17 @@ pub(crate) async fn what_is_there_is_listed_a_page_at_a_time(subject: &Subject) 
     for limit in [1, 7, 33, 1000] {
         assert_eq!(walk(&*chunks, limit).await, all, "{limit} at a time");
     }
-    // What is listed is all it takes to read and to erase.
-    for found in walk(&*chunks, 4).await {
-        assert_eq!(hash(&chunks.read(&found.chunk).await.unwrap()), found.chunk.hash);
-    }
     if subject.keeps_chunks() {
         drop(chunks);
         subject.open().await;
         assert_eq!(walk(&*subject.store().chunks, 9).await, all);
     }
+    // What is listed is all it takes to erase.
+    let chunks = subject.store().chunks;
+    for found in list(&*chunks, 1000).await {
+        chunks.erase(&found.chunk).await.unwrap();
+    }
+    assert!(walk(&*chunks, 10).await.is_empty());
 }
 
 pub(crate) async fn two_writers_of_one_life_erase_each_their_own(subject: &Subject) {
@@ -111,7 +121,7 @@ pub(crate) async fn two_writers_of_one_life_erase_each_their_own(subject: &Subje
     assert_ne!(winner.chunk.place, loser.chunk.place);
     chunks.erase(&loser.chunk).await.unwrap();
     assert_eq!(chunks.read(&winner.chunk).await.unwrap(), content[0]);
-    assert_eq!(walk(&*chunks, 10).await, [winner]);
+    assert_eq!(walk(&*chunks, 10).await, sorted(vec![winner]));
 }
 
 pub(crate) async fn a_walk_is_not_fooled_by_what_is_gone(subject: &Subject) {

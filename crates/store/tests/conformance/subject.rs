@@ -10,6 +10,7 @@ use cacheroach_model::{
     Scope, Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
 use cacheroach_store::chunks::faulty::{Faults, Faulty};
+use cacheroach_store::chunks::packed::Compression;
 use cacheroach_store::chunks::verified::Verified;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::files::{INLINE_SIZE, Kept, NewFile, Piece};
@@ -29,11 +30,11 @@ pub(crate) enum Tier {
     Db,
     /// An object store that is a folder.
     Folder,
-    /// An object store that is a folder, with both caches before it.
+    /// An object store that is a folder, with both caches before it, and compressed.
     Cached,
     /// Disk, in the end, under a tier that would fail if it were told to.
     Faulty,
-    /// Where tenants are at home, the rest on disk.
+    /// Where tenants are at home, the rest on disk; compressed.
     Regions,
     /// A real S3 server: its URL with a bucket, to which each subject adds a prefix of its own.
     S3,
@@ -136,7 +137,12 @@ impl Subject {
         let metadata = self.metadata().await;
         // Whatever the database thinks where it is.
         let region = Some(Region::parse("local").unwrap());
-        let settings = Settings { cache, region, database_time: false, ..Settings::new(metadata, chunks) };
+        let compression = match self.tier {
+            Tier::Cached | Tier::Regions => Compression::Zstd(1),
+            _ => Compression::None,
+        };
+        let settings =
+            Settings { cache, region, compression, database_time: false, ..Settings::new(metadata, chunks) };
         let mut store =
             cacheroach_store::open(&settings, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap();
         if matches!(self.tier, Tier::Faulty) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cacheroach_model::Region;
 use cacheroach_store::chunks::disk::DiskSettings;
 use cacheroach_store::chunks::object::ObjectSettings;
+use cacheroach_store::chunks::packed::Compression;
 use cacheroach_store::{CacheSettings, Location, Settings, Store, Tier};
 use clap::Args;
 
@@ -36,6 +37,10 @@ pub(crate) struct Place {
     /// Chunk writes and reads at once.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     chunk_concurrency: u16,
+    /// How chunks above 64 KiB are compressed where that pays: none, zstd, or zstd:LEVEL (1 fast, 19 small). What was stored
+    /// in another way stays readable.
+    #[arg(long, value_name = "HOW", default_value = "zstd")]
+    compression: Compression,
     /// Where this server is: new tenants are at home there unless they are told otherwise. Default: the region of the
     /// CockroachDB node that it asks, and with another database local.
     #[arg(long, value_name = "NAME")]
@@ -77,6 +82,7 @@ impl Place {
             disk: DiskSettings { concurrency, ..DiskSettings::default() },
             objects: ObjectSettings { concurrency, ..ObjectSettings::default() },
             region: self.region.clone(),
+            compression: self.compression,
             ..Settings::new(metadata, chunks)
         })
     }

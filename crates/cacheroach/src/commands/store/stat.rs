@@ -29,7 +29,7 @@ const COLUMNS: [&str; 10] = [
     "Label",
 ];
 
-fn cells(name: String, label: &str, usage: &Usage) -> [Cell; 10] {
+fn cells(name: String, label: &str, usage: &Usage, compression_saved: u64) -> [Cell; 10] {
     let number = |number: u64| Cell::from(i64::try_from(number).unwrap_or(i64::MAX));
     [
         name.into(),
@@ -37,10 +37,10 @@ fn cells(name: String, label: &str, usage: &Usage) -> [Cell; 10] {
         number(usage.file_bytes),
         number(usage.versions),
         number(usage.version_bytes),
-        number(usage.stored_bytes()),
+        number(usage.stored_bytes().saturating_sub(compression_saved)),
         number(usage.rows + usage.chunks),
         number(usage.dedup_saved()),
-        number(0),
+        number(compression_saved),
         label.into(),
     ]
 }
@@ -49,13 +49,14 @@ impl Stat {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let store = self.place.open_to_read().await?;
         let mut table = Table::new(context.format, &COLUMNS);
-        let mut total = Usage::default();
-        stat(&store, |TenantUsage { tenant, usage }| {
+        let (mut total, mut all_saved) = (Usage::default(), 0);
+        stat(&store, |TenantUsage { tenant, usage, compression_saved }| {
             total.add(&usage);
-            table.row(cells(tenant.id.to_string(), &tenant.label, &usage))
+            all_saved += compression_saved;
+            table.row(cells(tenant.id.to_string(), &tenant.label, &usage, compression_saved))
         })
         .await?;
-        table.row(cells("total".into(), "", &total))?;
+        table.row(cells("total".into(), "", &total, all_saved))?;
         table.finish()
     }
 }
