@@ -12,10 +12,12 @@ use crate::servers::{Cacheroach, Engine, Store};
 pub(crate) const HELP: &str = "\
 Whether a purge with much to do is noticed by those who read and write meanwhile.
 
-Usage: cargo xtask bench backlog [--files N] [--rounds N] [--engine sqlite|postgres]
+Usage: cargo xtask bench backlog [--files N] [--rounds N] [--seconds N] [--engine sqlite|postgres]
 
   --files N      small files to store and delete before, each with a chunk, a multiple of 1000 (default 1000000)
   --rounds N     how often it is measured with the purge and without, in turns (default 5)
+  --seconds N    how long each of these turns lasts (default 8); versions go first, then ropes, then chunks, so that only
+                 long turns see the last of them go
   --engine NAME  sqlite (default) or postgres
 ";
 
@@ -26,7 +28,6 @@ const READ: u64 = 64;
 /// Who deletes the directories.
 const DELETERS: usize = 4;
 const WARM_UP: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(8);
 
 /// A server that never purges, and one that does nothing else when it is let: all that is deleted is past its time.
 const WITHOUT: &[&str] = &["--purgeLimit", "0"];
@@ -37,13 +38,15 @@ const WITH: &[&str] = &["--purgeDuration", "1ms", "--purgeInterval", "100ms"];
 pub(crate) struct Options {
     files: u64,
     rounds: u64,
+    turn: Duration,
     engine: Engine,
 }
 
 impl Options {
     /// `None` asks for the help text.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Option<Self>> {
-        let mut options = Self { files: 1_000_000, rounds: 5, engine: Engine::default() };
+        let turn = Duration::from_secs(8);
+        let mut options = Self { files: 1_000_000, rounds: 5, turn, engine: Engine::default() };
         let mut arguments = arguments.into_iter();
         while let Some(flag) = arguments.next() {
             if matches!(flag.as_str(), "-h" | "--help" | "help") {
@@ -53,13 +56,14 @@ impl Options {
             match flag.as_str() {
                 "--files" => options.files = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
+                "--seconds" => options.turn = Duration::from_secs(value.parse()?),
                 "--engine" => options.engine = Engine::named(&value)?,
                 _ => return Err(format!("unknown argument {flag}, see --help").into()),
             }
         }
         check_files(options.files)?;
-        if options.rounds == 0 {
-            return Err("--rounds must be at least 1".into());
+        if options.rounds == 0 || options.turn.is_zero() {
+            return Err("--rounds and --seconds must be at least 1".into());
         }
         Ok(Some(options))
     }
@@ -133,12 +137,12 @@ async fn prepare(cacheroach: &Cacheroach, files: u64) -> Result<Store> {
 }
 
 /// What readers and writers see of a server that is started like this.
-async fn foreground(store: &Store, flags: &[&str], turn: u64) -> Result<(Waits, Waits)> {
+async fn foreground(store: &Store, flags: &[&str], turn: u64, time: Duration) -> Result<(Waits, Waits)> {
     let server = store.start_with(flags).await?;
     let superuser = store.superuser(&server)?;
     let anonymous = Target::anonymous(server.address);
     let mut seen = None;
-    for (part, time) in [WARM_UP, MEASURED].into_iter().enumerate() {
+    for (part, time) in [WARM_UP, time].into_iter().enumerate() {
         let readers = Asking::clients(&anonymous, CONNECTIONS, |index| Ask::get(read_path(index))).await?;
         let write = move |index| {
             let path = format!("/front/write/{turn}-{part}/{index}");
@@ -221,7 +225,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         for purges in [round % 2 == 1, round % 2 == 0] {
             let flags = if purges { WITH } else { WITHOUT };
             let turn = 2 * round + u64::from(purges);
-            let waits = foreground(&store, flags, turn).await?;
+            let waits = foreground(&store, flags, turn, options.turn).await?;
             let left = Backlog::of(&store)?;
             let gone = before.less(left);
             if purges && (left.chunks == 0 || gone.versions + gone.chunks == 0 && left.versions == 0) {
@@ -260,7 +264,7 @@ mod tests {
         assert_eq!((options.files, options.rounds, options.engine), (1_000_000, 5, Engine::Sqlite));
         assert_eq!(parse("--files 2000 --rounds 1 --engine postgres").unwrap().unwrap().files, 2_000);
         assert_eq!(parse("--rounds 1 --help").unwrap(), None);
-        for line in ["--files 5", "--files", "--rounds 0", "--engine x", "--what 1"] {
+        for line in ["--files 5", "--files", "--rounds 0", "--seconds 0", "--engine x", "--what 1"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -98,7 +98,7 @@ impl Options {
 
 /// Directories are full.
 pub(crate) fn check_files(files: u64) -> Result<()> {
-    if files == 0 || files % NAMES_PER_DIRECTORY != 0 {
+    if files == 0 || !files.is_multiple_of(NAMES_PER_DIRECTORY) {
         return Err(format!("--files must be a multiple of {NAMES_PER_DIRECTORY}").into());
     }
     Ok(())

@@ -130,11 +130,7 @@ impl Full {
 /// Whatever the shape of a listing, it holds every name.
 fn names(listing: &str, begin: &str) -> usize {
     let is_name = |word: &&str| word.starts_with(begin) && word.trim_end_matches('/').len() >= 6;
-    listing
-        .split(|sign: char| sign == '"' || sign == '<' || sign == '>')
-        .filter(is_name)
-        .collect::<HashSet<_>>()
-        .len()
+    listing.split(['"', '<', '>']).filter(is_name).collect::<HashSet<_>>().len()
 }
 
 /// One start of a server, until it answers.

@@ -135,12 +135,7 @@ impl Cold {
             load::run(&target, plan).await?.of_bytes(traffic.bytes(traffic.requests))
         };
         bench.measure(traffic.case, traffic.unit, &server, work).await?;
-        check(
-            &server,
-            &traffic.files.path(round % traffic.files.count),
-            &traffic.files.content(0, round % traffic.files.count),
-            traffic.files.length,
-        )
-        .await
+        let (files, index) = (traffic.files, round % traffic.files.count);
+        check(&server, &files.path(index), &files.content(0, index), files.length).await
     }
 }

@@ -54,7 +54,7 @@ impl Comparison {
 
     /// How much ours are above theirs.
     pub(crate) fn difference(ours: Spread, theirs: Spread, judged: bool) -> Self {
-        let value = (judged && !ours.overlaps(theirs)).then(|| ours.median - theirs.median);
+        let value = (judged && !ours.overlaps(theirs)).then_some(ours.median - theirs.median);
         Self { value, min: ours.min - theirs.max, max: ours.max - theirs.min }
     }
 
