@@ -220,29 +220,33 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let store = prepare(&cacheroach, options.files).await?;
     let mut turns = Turns::default();
     let mut before = Backlog::of(&store)?;
-    for round in 0..options.rounds {
+    'rounds: for round in 0..options.rounds {
         // Who goes first changes, so that a machine growing slower or faster favours none.
         for purges in [round % 2 == 1, round % 2 == 0] {
             let flags = if purges { WITH } else { WITHOUT };
             let turn = 2 * round + u64::from(purges);
             let waits = foreground(&store, flags, turn, options.turn).await?;
             let left = Backlog::of(&store)?;
+            let state = if purges { "at work" } else { "off" };
+            eprintln!("round {} of {}, purge {state}: {left:?}", round + 1, options.rounds);
+            // A purge that has nothing to do for a part of its turn measures nothing.
+            if left.chunks == 0 {
+                eprintln!("everything was purged: this round is left out, and what would come after it");
+                break 'rounds;
+            }
             let gone = before.less(left);
-            if purges && (left.chunks == 0 || gone.versions + gone.chunks == 0 && left.versions == 0) {
-                return Err(format!(
-                    "round {round}: the purge had nothing left to do, which measures nothing"
-                )
-                .into());
+            // While ropes go, neither of the two becomes less.
+            if purges && left.versions > 0 && gone.versions == 0 {
+                return Err(format!("round {round}: the purge did nothing").into());
             }
             turns.add(round, purges, waits, gone, left);
-            eprintln!(
-                "round {} of {}, purge {}: {left:?}",
-                round + 1,
-                options.rounds,
-                if purges { "at work" } else { "off" }
-            );
             before = left;
         }
+    }
+    if turns.with.is_empty() {
+        return Err(
+            "the purge was done before its first turn was over: more --files, or fewer --seconds".into()
+        );
     }
     println!("{} files deleted, engine {}\n", options.files, options.engine.name());
     print!("{}\n{}{}", turns.table(), turns.verdict("GET", |p99| p99.0), turns.verdict("PUT", |p99| p99.1));
