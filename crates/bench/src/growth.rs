@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cacheroach_model::{
-    CHUNK_SIZE, Clock, Expected, Hash, Path, Retention, Tenant, TenantId, Timestamp, UploadId,
-};
+use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Path, Retention, Tenant, TenantId, UploadId};
 use cacheroach_store::chunks::Place;
 use cacheroach_store::files::{Kept, Listing, Moment, NewFile};
 use cacheroach_store::purge::{Kind, Limits};
@@ -18,6 +16,7 @@ use cacheroach_store::{Location, Settings, Store, Tier};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::Result;
+use crate::clock::SystemClock;
 use crate::servers::{self, cpu_of};
 
 pub(crate) const HELP: &str = "\
@@ -71,16 +70,6 @@ impl Options {
             }
         }
         Ok(Some(options))
-    }
-}
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark has no clock but the system's")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
 

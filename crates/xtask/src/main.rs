@@ -1,5 +1,6 @@
 //! Every command we run, by name: `cargo xtask help`. CI runs the same ones.
 
+mod bench;
 mod fuzz;
 mod minio;
 #[cfg(test)]
@@ -27,14 +28,12 @@ Usage: cargo xtask COMMAND
                 --keep (the smallest finds that reach further go into the kept corpus)
   bench ...     builds a release and measures it (cargo xtask bench --help)
   bench growth  whether a store that grows stays as fast (cargo xtask bench growth --help)
+  bench backlog whether a purge with much to do is noticed meanwhile (cargo xtask bench backlog --help)
   help          this
 ";
 
 /// Programs some test needs, and the Debian package that has each. `test` installs them where it may.
 const TEST_PROGRAMS: &[(&str, &str)] = &[("pg_ctlcluster", "postgresql")];
-
-/// Tells the benchmark where MinIO is.
-const BENCH_MINIO: &str = "CACHEROACH_BENCH_MINIO";
 
 /// Set for `test --all`: tests whose server is absent fail instead of being ignored.
 const TEST_ALL: &str = "CACHEROACH_TEST_ALL";
@@ -103,7 +102,7 @@ fn run(arguments: &[&str]) -> Result {
         }
         ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["torture", options @ ..] => torture(options),
-        ["bench", arguments @ ..] => bench(arguments),
+        ["bench", arguments @ ..] => bench::bench(arguments),
         other => Err(Failure::Usage(format!("unknown command: {}", other.join(" ")))),
     }
 }
@@ -175,51 +174,6 @@ fn lint() -> Result {
     step(cargo().args(["fmt", "--all", "--check"]))?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
     step(cargo().args(["doc", "--no-deps", "--workspace", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-fn bench(arguments: &[&str]) -> Result {
-    // That one has no server and no peer.
-    let grows = arguments.first() == Some(&"growth");
-    if !grows && wants_nginx(arguments) {
-        // Without it the benchmark says that it left the peer out.
-        if let Err(failure) = ensure_installed("nginx", "nginx-light") {
-            eprintln!("xtask: no nginx: {failure}");
-        }
-    }
-    if !grows && !asks_for_help(arguments) && !arguments.contains(&"--server") {
-        // By itself: together with the benchmark it would get that one's features of shared dependencies.
-        step(cargo().args(["build", "--release", "--locked", "--package", "cacheroach"]))?;
-    }
-    // From the same target directory, so it finds the server beside itself.
-    let mut command = cargo();
-    command.args(["run", "--release", "--locked", "--package", "cacheroach-bench", "--"]).args(arguments);
-    if !grows && wants_minio(arguments) {
-        match minio::build() {
-            Ok(program) => {
-                command.env(BENCH_MINIO, program);
-            }
-            Err(failure) => eprintln!("xtask: no MinIO: {failure}"),
-        }
-    }
-    step(&mut command)
-}
-
-/// As nginx, and for writing too.
-fn wants_minio(arguments: &[&str]) -> bool {
-    let others = arguments.windows(2).any(|pair| pair[0] == "--peer" && !pair[1].contains("minio"));
-    let compared = arguments.iter().any(|word| word.starts_with("get-") || word.starts_with("put-"));
-    !asks_for_help(arguments) && !others && (compared || !arguments.contains(&"--case"))
-}
-
-fn asks_for_help(arguments: &[&str]) -> bool {
-    arguments.iter().any(|argument| matches!(*argument, "-h" | "--help" | "help"))
-}
-
-/// Only reading is compared with nginx; nothing is installed for a run that has no use for it.
-fn wants_nginx(arguments: &[&str]) -> bool {
-    let none = arguments.windows(2).any(|pair| pair[0] == "--peer" && !pair[1].contains("nginx"));
-    let reads = arguments.iter().any(|argument| argument.starts_with("get-"));
-    !asks_for_help(arguments) && !none && (reads || !arguments.contains(&"--case"))
 }
 
 /// Makes sure a program is there: from Debian, where this is root on a machine with apt-get.
@@ -325,17 +279,6 @@ mod tests {
         ] {
             assert!(matches!(run(arguments), Err(Failure::Usage(_))), "{arguments:?}");
         }
-    }
-
-    #[test]
-    fn nginx_is_for_runs_that_compare_with_it() {
-        assert!(wants_nginx(&[]));
-        assert!(wants_nginx(&["--case", "put-4k", "get-4k"]));
-        assert!(!wants_nginx(&["--case", "put-4k"]));
-        assert!(!wants_nginx(&["--peer", "none"]));
-        assert!(!wants_nginx(&["--peer", "minio"]) && wants_minio(&["--peer", "minio"]));
-        assert!(wants_minio(&["--case", "put-4k"]) && !wants_minio(&["--case", "start"]));
-        assert!(!wants_nginx(&["--help"]));
     }
 
     #[test]

@@ -5,20 +5,25 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, StatusCode};
 use object_store::aws::AmazonS3Builder;
 use object_store::signer::Signer as _;
 use tempfile::TempDir;
 
+use super::{START_LIMIT, Server};
 use crate::Result;
-use crate::servers::Server;
+use crate::load::{self, Ask, Target};
+use crate::report::Peer;
 
 const BUCKET: &str = "bench";
 const REGION: &str = "us-east-1";
 /// Longer than any run.
 const VALID: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether it can write.
+const READY: &str = "/minio/health/cluster";
 
 /// Says where the program is; whoever runs us has built it.
 pub(crate) const PROGRAM: &str = "CACHEROACH_BENCH_MINIO";
@@ -57,7 +62,18 @@ impl Minio {
         command.arg(self.directory.path().join("data"));
         command.env("MINIO_ROOT_USER", &self.user).env("MINIO_ROOT_PASSWORD", &self.secret);
         command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
-        Server::spawn(&mut command, &self.directory.path().join("minio.log"), || Some(address)).await
+        let log = self.directory.path().join("minio.log");
+        let server = Server::spawn(Peer::Minio, &mut command, &log, || Some(address)).await?;
+        let begun = Instant::now();
+        // It answers long before it takes anything.
+        let target = Target::anonymous(address);
+        while !load::once(&target, Ask::get(READY)).await.is_ok_and(|(status, _)| status == StatusCode::OK) {
+            if begun.elapsed() > START_LIMIT {
+                return Err("MinIO does not become ready".into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(server)
     }
 
     /// Paths with signatures, for one method and one server.
