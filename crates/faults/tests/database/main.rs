@@ -11,6 +11,7 @@ mod deeds;
 mod lost;
 mod proxy;
 mod releases;
+mod trips;
 mod two;
 
 use std::process::ExitCode;
@@ -46,6 +47,10 @@ const CASES: &[(&str, fn())] = cases! {
         f16_a_slow_database_has_a_queue_with_an_end,
         f16_no_connection_is_held_while_a_client_is_slow,
         f37_a_database_that_is_not_heard_of_makes_the_server_unready_until_it_is,
+    }
+    trips {
+        a_small_get_takes_one_trip_to_the_database_and_so_does_a_small_put,
+        what_is_granted_on_one_server_counts_at_once_on_another_that_hears_of_nothing,
     }
     two {
         f21_of_two_commits_at_once_on_two_servers_both_exist_or_one_wins,
