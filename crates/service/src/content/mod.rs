@@ -3,9 +3,13 @@
 mod chunks;
 mod driven;
 mod reader;
+mod shown;
+mod spoilt;
 mod writer;
 
 pub(crate) use chunks::{discard, keep};
 pub use reader::{Content, Opened};
+pub(crate) use shown::{Shelf, Shown};
+pub(crate) use spoilt::Spoilt;
 pub(crate) use writer::Target;
 pub use writer::{Writer, Written};
