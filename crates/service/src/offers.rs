@@ -3,6 +3,8 @@
 //!
 //! What a caller does not show to have it learns nothing of: whether the tenant has it, too, makes no difference.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cacheroach_api::method::uploads;
 use cacheroach_api::text;
@@ -75,11 +77,24 @@ fn count(chunks: usize) -> i32 {
 }
 
 /// What an offer comes to.
-#[derive(Default)]
 struct Taken {
     step: Step,
     /// In bytes.
     length: u64,
+}
+
+/// Chunks that are there and shown, from the first one on.
+struct Found {
+    /// The hash of the whole content, before the first chunk and behind each of them.
+    hashed: Vec<Whole>,
+    /// The last one, if it is shorter than a chunk in the middle.
+    tail: Bytes,
+}
+
+impl Found {
+    fn full(&self) -> usize {
+        self.hashed.len() - 1 - usize::from(!self.tail.is_empty())
+    }
 }
 
 impl Service {
@@ -87,35 +102,10 @@ impl Service {
     async fn take(&self, progress: &Progress, offered: &[Shown]) -> Result<Taken> {
         let upload = &progress.upload;
         must_be_few(upload)?;
-        let mut hashed = vec![resume(&progress.hash_state)?];
-        let mut tail = Bytes::new();
-        let shelf = Shelf {
-            store: self.store.clone(),
-            tenant: upload.tenant,
-            upload: upload.id,
-            spoilt: self.spoilt.clone(),
-        };
-        let mut found = shelf.find_all(offered.to_vec());
-        while let Some(bytes) = found.try_next().await? {
-            let mut whole: Whole = hashed.last().cloned().unwrap_or_default();
-            let is_full = bytes.len() == CHUNK_SIZE;
-            let hashing = tokio::task::spawn_blocking(move || {
-                whole.update(&bytes);
-                (whole, bytes)
-            });
-            let (whole, bytes) = hashing.await.map_err(Error::internal)?;
-            hashed.push(whole);
-            if !is_full {
-                // Only what ends a content is shorter: as bytes that came it waits for what may follow.
-                tail = bytes;
-                break;
-            }
-        }
-        drop(found);
-        let full = hashed.len() - 1 - usize::from(!tail.is_empty());
+        let mut found = self.find(progress, offered.to_vec()).await?;
         let length = u32::try_from(CHUNK_SIZE).expect("512 KiB");
-        let names: Vec<_> = offered[..full].iter().map(|one| (one.chunk, length)).collect();
-        let mut pieces = Vec::with_capacity(full);
+        let names: Vec<_> = offered[..found.full()].iter().map(|one| (one.chunk, length)).collect();
+        let mut pieces = Vec::with_capacity(names.len());
         if !names.is_empty() {
             let leases = self.store.metadata.lease_chunks(upload.id, &names).await?;
             hit(Failpoint::UploadAfterLease);
@@ -123,9 +113,10 @@ impl Service {
             let safe = names.into_iter().zip(leases).take_while(|(_, lease)| !lease.needs_bytes);
             pieces.extend(safe.map(|((chunk, length), _)| NewPiece { chunk, length, wrote: None }));
         }
-        if pieces.len() < full {
-            tail = Bytes::new();
+        if pieces.len() < found.full() {
+            found.tail = Bytes::new();
         }
+        let Found { mut hashed, tail } = found;
         let taken = pieces.len() + usize::from(!tail.is_empty());
         let length = (pieces.len() * CHUNK_SIZE + tail.len()) as u64;
         let digest = digest_of(offered, pieces.len(), !tail.is_empty()).unwrap_or(Hash::EMPTY);
@@ -138,6 +129,30 @@ impl Service {
             extend: None,
         };
         Ok(Taken { step, length })
+    }
+
+    /// Reads and hashes what is there and shown. Not all of it is in memory at once.
+    async fn find(&self, progress: &Progress, offered: Vec<Shown>) -> Result<Found> {
+        let (store, spoilt) = (self.store.clone(), Arc::clone(&self.spoilt));
+        let (tenant, upload) = (progress.upload.tenant, progress.upload.id);
+        let mut chunks = Shelf { store, tenant, upload, spoilt }.find_all(offered);
+        let mut whole = resume(&progress.hash_state)?;
+        let mut found = Found { hashed: vec![whole.clone()], tail: Bytes::new() };
+        while let Some(bytes) = chunks.try_next().await? {
+            let hashing = tokio::task::spawn_blocking(move || {
+                whole.update(&bytes);
+                (whole, bytes)
+            });
+            let bytes;
+            (whole, bytes) = hashing.await.map_err(Error::internal)?;
+            found.hashed.push(whole.clone());
+            if bytes.len() < CHUNK_SIZE {
+                // Only what ends a content is shorter: as bytes that came it waits for what may follow.
+                found.tail = bytes;
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// The answer to an offer, or to a transfer of the same bytes, that was made before; anything else that is not the next

@@ -17,6 +17,7 @@ mod record;
 mod restore;
 mod rm;
 mod sign;
+mod sink;
 mod source;
 mod stat;
 mod sync;
