@@ -78,6 +78,7 @@ pub(crate) const KNOWN: &[Known] = known![
     message files::RevokeLink,
     message files::CreateDropLink,
     message stores::Purge,
+    message uploads::Offer,
 ];
 
 /// The superuser has a world of its own, since it may well show everybody everything.

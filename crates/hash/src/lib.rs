@@ -8,7 +8,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use cacheroach_model::Hash;
+use cacheroach_model::{Hash, UploadId};
 use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +24,32 @@ const BEGINNING: [u32; 8] =
 pub fn hash(bytes: &[u8]) -> Hash {
     Hash::new(Sha256::digest(bytes).into())
 }
+
+/// What a chunk is called, and what shows that somebody has it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Proven {
+    /// Its hash.
+    pub hash: Hash,
+    /// Known only to who had the bytes since the upload began.
+    pub proof: Hash,
+}
+
+/// Shows to whoever began an upload that one has the bytes of a chunk, in the same pass that hashes it: the SHA-256 of a
+/// block that no other upload has, its 16 bytes of id behind [`PROOF`], and the chunk's bytes. The id goes first, so whoever
+/// had the bytes once can't have kept something shorter that would do.
+#[must_use]
+pub fn prove(upload: UploadId, chunk: &[u8]) -> Proven {
+    let mut block = [0; BLOCK];
+    block[..PROOF.len()].copy_from_slice(PROOF);
+    block[BLOCK - 16..].copy_from_slice(upload.as_bytes());
+    let mut whole = Whole::default();
+    whole.update(&block);
+    let hash = whole.update_chunk(chunk);
+    Proven { hash, proof: whole.finish() }
+}
+
+/// What a proof begins with; zeros are between it and the id.
+const PROOF: &[u8] = b"cacheroach: a chunk of upload";
 
 /// The hash of a content, as far as its bytes have come.
 #[derive(Clone, Debug)]
@@ -165,6 +191,18 @@ mod tests {
         let two_blocks = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
         assert_eq!(whole.update_chunk(two_blocks), hash(two_blocks));
         assert_eq!(hex(whole.finish()), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    }
+
+    #[test]
+    fn a_proof_is_of_one_chunk_and_one_upload() {
+        let upload = UploadId::new([7; 16]);
+        let mut known = b"cacheroach: a chunk of upload".to_vec();
+        known.resize(48, 0);
+        known.extend([7; 16]);
+        known.extend(b"abc");
+        assert_eq!(prove(upload, b"abc"), Proven { hash: hash(b"abc"), proof: hash(&known) });
+        assert_ne!(prove(UploadId::new([8; 16]), b"abc").proof, hash(&known));
+        assert_ne!(prove(upload, b"abd").proof, hash(&known));
     }
 
     /// Where a content may be cut, most often at multiples of a block.

@@ -17,6 +17,7 @@ mod hint;
 mod jobs;
 mod links;
 mod listings;
+mod offers;
 mod passwords;
 mod principals;
 mod read_only;
@@ -61,7 +62,7 @@ pub struct Settings {
     pub upload_timeout: Duration,
     /// Where it runs, for [`Diags.Echo`](cacheroach_api::method::diags::Echo). Default: nothing is told.
     pub machine: Machine,
-    /// How many contents above 64 KiB may be on their way in at once; more are refused. Each takes up to 8 MiB of memory
+    /// How many contents above 64 KiB may be on their way in at once, or offered; more are refused. Each takes up to 8 MiB of memory
     /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
     pub large_writes: usize,
     /// Memory for files that were opened lately, of a store that can tell whether they changed. Default: 16 MiB.
@@ -119,6 +120,8 @@ pub struct Service {
     /// Since the start.
     purged: Mutex<PurgeResponse>,
     callers: caller::Callers,
+    /// Chunks that wait for true bytes.
+    spoilt: Arc<content::Spoilt>,
 }
 
 impl Service {
@@ -151,6 +154,7 @@ impl Service {
             sites: Sites::default(),
             purged: Mutex::default(),
             callers,
+            spoilt: Arc::default(),
         }
     }
 

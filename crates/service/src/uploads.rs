@@ -17,20 +17,19 @@ use cacheroach_model::{
     CHUNK_SIZE, Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId,
 };
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
-use cacheroach_store::files::NewFile;
-use cacheroach_store::uploads::{NewUpload, Progress, Step, Stepped};
+use cacheroach_store::uploads::{NewPiece, NewUpload, Progress, Step, Stepped};
 
 use crate::content::{Target, discard, keep};
 use crate::door::Ask;
 use crate::files::{canonical_file, parse_metadata, place};
-use crate::versions::check_type;
+use crate::versions::{check_type, may_read};
 use crate::{Caller, Error, Result, Service};
 
 /// How many bytes a transfer brings at most: four chunks. Clients learn it from `Begin`.
 const MAX_TRANSFER: usize = 2 << 20;
 
 /// How often a call that finds itself overtaken looks again.
-const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;
 
 impl Ask for uploads::Begin {
     type Answer = BeginResponse;
@@ -39,14 +38,20 @@ impl Ask for uploads::Begin {
         canonical_file(request.tenant.as_ref(), &mut request.path, 0)
     }
 
-    async fn answer(service: &Service, _: &Caller, request: BeginRequest) -> Result<BeginResponse> {
+    async fn answer(service: &Service, caller: &Caller, request: BeginRequest) -> Result<BeginResponse> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
-        let contents = match request.committed {
-            Some(Committed::Contents(contents)) => Some(Bytes::from(contents)),
-            Some(Committed::Empty(true)) => Some(Bytes::new()),
-            None | Some(Committed::Empty(false)) => None,
+        let (contents, same) = match request.committed {
+            Some(Committed::Contents(contents)) => (Some(Bytes::from(contents)), None),
+            Some(Committed::Empty(true)) => (Some(Bytes::new()), None),
+            Some(Committed::Same(hash)) => (None, Some(hash)),
+            None | Some(Committed::Empty(false)) => (None, None),
         };
         let said = Said::of(request.meta, request.content_type, request.expected_version)?;
+        if let Some(same) = same {
+            let hash = Hash::try_from(&same[..]).map_err(|_| Error::invalid("same", "32 bytes"))?;
+            let committed = service.repeat(caller, said.about(tenant, path), hash).await?;
+            return Ok(BeginResponse { committed, ..BeginResponse::default() });
+        }
         if let Some(contents) = contents {
             let mut writer = service.writer(said.about(tenant, path));
             writer.write(contents).await?;
@@ -117,9 +122,7 @@ impl Ask for uploads::Commit {
             }
             let content = resume(&progress.hash_state)?.finish();
             let upload = progress.upload.clone();
-            let Target { tenant, path, content_type, metadata, expected } =
-                said.clone().about(upload.tenant, upload.path);
-            let file = NewFile { tenant, path, hash: content, content_type, metadata, expected };
+            let file = said.clone().about(upload.tenant, upload.path).of(content);
             let commit = async {
                 let flushed = progress.tail.is_empty() || service.flush(progress).await?;
                 if flushed {
@@ -162,7 +165,7 @@ impl Said {
 }
 
 /// A half-done hash from the row of an upload.
-fn resume(state: &[u8]) -> Result<Whole> {
+pub(crate) fn resume(state: &[u8]) -> Result<Whole> {
     if state.is_empty() {
         return Ok(Whole::default());
     }
@@ -198,7 +201,7 @@ impl Brought {
 }
 
 /// Bytes that begin a chunk are known again by the hashes of their chunks, which are needed anyway.
-fn digest(hashes: impl Iterator<Item = Hash>) -> Hash {
+pub(crate) fn digest(hashes: impl Iterator<Item = Hash>) -> Hash {
     hash(&hashes.flat_map(|hash| *hash.as_bytes()).collect::<Vec<_>>())
 }
 
@@ -231,8 +234,19 @@ fn split(tail: &Bytes, data: &Bytes) -> (Vec<Bytes>, Bytes) {
 }
 
 impl Service {
+    /// Makes the content of a file its next version, for a caller who may read it; tells whether it was that. To others it
+    /// never is: they would learn what is there.
+    async fn repeat(&self, caller: &Caller, target: Target, hash: Hash) -> Result<bool> {
+        if !may_read(caller, target.tenant, Goal::File(target.path.clone())) {
+            return Ok(false);
+        }
+        let made = self.store.metadata.repeat_file(&target.of(hash)).await?;
+        hit(Failpoint::PutAfterCommit);
+        Ok(made.is_some())
+    }
+
     /// The state of an upload as it travels.
-    fn seal(&self, upload: &Upload) -> TransferState {
+    pub(crate) fn seal(&self, upload: &Upload) -> TransferState {
         let mut state = TransferState {
             id: Some(upload.id.into()),
             offset: i64::try_from(upload.offset).unwrap_or(i64::MAX),
@@ -246,7 +260,7 @@ impl Service {
     }
 
     /// Which upload a state is of, if it was sealed here and not changed since.
-    fn open(&self, state: &TransferState) -> Result<UploadId> {
+    pub(crate) fn open(&self, state: &TransferState) -> Result<UploadId> {
         let parts = parts(state);
         let parts = parts.each_ref().map(Vec::as_slice);
         let id = upload::Id::parse(state.id.as_ref());
@@ -257,7 +271,12 @@ impl Service {
     }
 
     /// How far an upload has come, for a caller who may write where it goes: a state alone is no authority.
-    async fn progress(&self, caller: &Caller, id: UploadId, state: &TransferState) -> Result<Progress> {
+    pub(crate) async fn progress(
+        &self,
+        caller: &Caller,
+        id: UploadId,
+        state: &TransferState,
+    ) -> Result<Progress> {
         let found = self.store.metadata.find_upload(id).await?;
         let deadline = state.deadline.map(from_timestamp).unwrap_or_default();
         let progress = found.ok_or_else(|| match deadline > self.now() {
@@ -283,15 +302,12 @@ impl Service {
     /// Appends what a transfer brought; none if somebody else was faster.
     async fn append(&self, progress: Progress, data: Bytes) -> Result<Option<Upload>> {
         let Progress { upload, tail, hash_state, .. } = progress;
-        // Each call costs a transaction and rewrites the tail: a million calls of a byte each are not served.
-        if upload.transfers > 1_000 + upload.offset / (16 * 1024) {
-            return Err(Error::TooLarge("too many small transfers: send more bytes in each".into()));
-        }
+        must_be_few(&upload)?;
         let whole = resume(&hash_state)?;
         let (from_tail, length) = (tail.len(), data.len() as u64);
         let hashing = tokio::task::spawn_blocking(move || Brought::new(whole, &tail, &data));
         let Brought { whole, chunks, tail, digest } = hashing.await.map_err(Error::internal)?;
-        let pieces = keep(&self.store, upload.tenant, upload.id, chunks).await?;
+        let pieces = self.keep_chunks(&upload, chunks).await?;
         let step = Step {
             from_tail,
             pieces,
@@ -304,16 +320,22 @@ impl Service {
         Ok(moved.then(|| Upload { offset: upload.offset + length, ..upload }))
     }
 
+    /// Keeps chunks whose bytes came, also where those that are there are known to be damaged.
+    async fn keep_chunks(&self, upload: &Upload, chunks: Vec<(Hash, Bytes)>) -> Result<Vec<NewPiece>> {
+        self.spoilt.give_way(&self.store, upload.tenant, &chunks).await?;
+        keep(&self.store, upload.tenant, upload.id, chunks).await
+    }
+
     /// Makes the tail the last chunk; tells whether it still was the tail.
     async fn flush(&self, progress: Progress) -> Result<bool> {
         let Progress { upload, tail, hash_state, .. } = progress;
         let from_tail = tail.len();
-        let pieces = keep(&self.store, upload.tenant, upload.id, vec![(hash(&tail), tail)]).await?;
+        let pieces = self.keep_chunks(&upload, vec![(hash(&tail), tail)]).await?;
         let step = Step { from_tail, pieces, hash_state, ..Step::default() };
         self.step(&upload, &step).await
     }
 
-    async fn step(&self, upload: &Upload, step: &Step) -> Result<bool> {
+    pub(crate) async fn step(&self, upload: &Upload, step: &Step) -> Result<bool> {
         let stepped = self.store.metadata.advance_upload(upload.id, upload.offset, step).await?;
         // Overtaken, all that was written is for nothing, unless the winner wrote the very same.
         let Stepped::Done(beaten) = stepped else { return Ok(false) };
@@ -321,6 +343,14 @@ impl Service {
         discard(&self.store, upload.tenant, &step.pieces, &beaten).await;
         Ok(true)
     }
+}
+
+/// Each call costs a transaction and rewrites the tail: a million calls of a byte each are not served.
+pub(crate) fn must_be_few(upload: &Upload) -> Result<()> {
+    if upload.transfers > 1_000 + upload.offset / (16 * 1024) {
+        return Err(Error::TooLarge("too many small transfers: send more bytes in each".into()));
+    }
+    Ok(())
 }
 
 /// What the seal of a state covers.

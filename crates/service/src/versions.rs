@@ -224,7 +224,7 @@ fn in_place(tenant: TenantId, path: Path) -> Copy {
 }
 
 /// Whether a caller may know what is there, so that a repeated call need not make it anew.
-fn may_read(caller: &Caller, tenant: TenantId, goal: Goal) -> bool {
+pub(crate) fn may_read(caller: &Caller, tenant: TenantId, goal: Goal) -> bool {
     caller.authority().may(Capabilities::READ, &Want::Path(tenant, goal, None))
 }
 

@@ -241,6 +241,13 @@ pub trait Files {
     /// [`Error::TooLong`](crate::Error::TooLong) when a path would become too long; nothing of the page is copied then.
     async fn copy_files(&self, copy: &CopyBelow) -> Result<Copied>;
 
+    /// Makes the content that a file has the next version of it, without its bytes. None: it has another one, or one that
+    /// can't be read as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Skew`](crate::Error::Skew) when something else is there than was expected.
+    async fn repeat_file(&self, file: &NewFile) -> Result<Option<Version>>;
+
     /// Deletes all versions of a file. Tells whether there was one.
     ///
     /// # Errors

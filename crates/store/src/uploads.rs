@@ -11,6 +11,19 @@ use cacheroach_model::{Hash, Path, TenantId, Upload, UploadId, Version};
 use crate::Result;
 use crate::files::{Kept, NewFile};
 
+/// A chunk whose bytes are there.
+#[derive(Clone, Debug)]
+pub struct NearChunk {
+    /// Which.
+    pub chunk: Hash,
+    /// Which life.
+    pub generation: i64,
+    /// In bytes.
+    pub length: u32,
+    /// Where its bytes are.
+    pub kept: Kept,
+}
+
 /// An upload to begin.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
@@ -99,6 +112,13 @@ pub trait Uploads {
     /// # Errors
     /// The store's.
     async fn find_upload(&self, upload: UploadId) -> Result<Option<Progress>>;
+
+    /// The first live chunk of a tenant from a hash on, in the order of hashes: that one, or another one that may be read
+    /// in its place, so that it can't be told from outside which it was.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn find_chunk_from(&self, tenant: TenantId, from: Hash) -> Result<Option<NearChunk>>;
 
     /// Makes sure that these chunks (hash, length) have rows and that no collector takes them from this upload. Answers
     /// in the same order.

@@ -8,7 +8,6 @@ use cacheroach_api::token::IssueRequest;
 use cacheroach_api::token::tokens_client::TokensClient;
 use cacheroach_faults::Random;
 use cacheroach_faults::upload::{channel, scratchpad, with};
-use cacheroach_model::PrincipalId;
 
 use crate::deeds::SMALL;
 use crate::{Shared, block_on};
@@ -42,13 +41,18 @@ pub(crate) fn a_small_get_takes_one_trip_to_the_database_and_so_does_a_small_put
     shared.stop();
 }
 
+/// The principal of whoever comes without credentials.
+fn nobody() -> principal::Id {
+    principal::Id { data: vec![15; 16] }
+}
+
 /// Everybody may write below a path, from now on.
 fn public(path: &str) -> Session {
     let location = Location { tenant_id: Some(scratchpad()), path: path.into(), ..Default::default() };
     Session {
         name: "a grant".into(),
         capabilities: Some(Capabilities { write: true, ..Default::default() }),
-        principal_id: Some(principal::Id::from(PrincipalId::UNAUTHENTICATED)),
+        principal_id: Some(nobody()),
         scope: Some(Scope { kind: Some(Kind::OnLocation(location)) }),
         ..Default::default()
     }

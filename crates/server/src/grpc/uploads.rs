@@ -3,7 +3,7 @@
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
     BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchProgress, FetchRequest, FetchResponse,
-    TransferRequest, TransferResponse, uploads_server::Uploads,
+    OfferRequest, OfferResponse, TransferRequest, TransferResponse, uploads_server::Uploads,
 };
 use tonic::{Request, async_trait};
 
@@ -27,6 +27,10 @@ impl Uploads for Handlers {
 
     async fn fetch_progress(&self, request: Request<FetchRequest>) -> Answer<Parts<FetchProgress>> {
         self.parts::<uploads::FetchProgress>(request).await
+    }
+
+    async fn offer(&self, request: Request<OfferRequest>) -> Answer<OfferResponse> {
+        self.unary::<uploads::Offer>(request).await
     }
 
     async fn transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {

@@ -237,6 +237,11 @@ async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Res
             let state = begun(server, begin).await;
             client.transfer(upload::TransferRequest { state, data: b"data".into() }).await.map(done)
         }
+        "Uploads/Offer" => {
+            let state = begun(server, begin).await;
+            let chunks = vec![upload::OfferedChunk { hash: vec![7; 32], proof: vec![7; 32] }];
+            client.offer(upload::OfferRequest { state, chunks }).await.map(done)
+        }
         "Uploads/Commit" => {
             let state = begun(server, begin).await;
             let request = upload::CommitRequest { state, ..Default::default() };

@@ -11,6 +11,7 @@ mod diags;
 mod fetch;
 mod files;
 mod listings;
+mod offers;
 mod passwords;
 mod paths;
 mod principals;

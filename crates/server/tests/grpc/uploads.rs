@@ -12,26 +12,33 @@ use tonic::{Code, Status};
 use crate::code;
 use crate::support::{HOUR, Server, Template, on_everything, on_principal, on_tenant};
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 const PIECE: usize = 2 * MIB;
 
 /// A tenant, and one client that may write all of it.
-struct Site {
-    server: Server,
-    tenant: TenantId,
-    token: String,
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) tenant: TenantId,
+    pub(crate) token: String,
 }
 
 impl Site {
-    async fn new() -> Self {
-        let server = Server::start().await;
+    pub(crate) async fn new() -> Self {
+        Self::on(Server::start().await).await
+    }
+
+    pub(crate) async fn on(server: Server) -> Self {
         let (tenant, principal) = (server.tenant().await, server.principal().await);
         let template = on_tenant(principal, Capabilities::READ | Capabilities::WRITE, tenant, "/*");
         let token = server.issue(&template).await;
         Site { server, tenant, token }
     }
 
-    async fn begin_with(&self, path: &str, committed: Option<Committed>) -> Result<BeginResponse, Status> {
+    pub(crate) async fn begin_with(
+        &self,
+        path: &str,
+        committed: Option<Committed>,
+    ) -> Result<BeginResponse, Status> {
         let request = BeginRequest {
             tenant: Some(self.tenant.into()),
             path: path.into(),
@@ -41,11 +48,11 @@ impl Site {
         self.server.uploads(&self.token).begin(request).await.map(tonic::Response::into_inner)
     }
 
-    async fn begin(&self, path: &str) -> TransferState {
+    pub(crate) async fn begin(&self, path: &str) -> TransferState {
         self.begin_with(path, None).await.unwrap().state.unwrap()
     }
 
-    async fn transfer(&self, state: &TransferState, data: &[u8]) -> Result<TransferState, Status> {
+    pub(crate) async fn transfer(&self, state: &TransferState, data: &[u8]) -> Result<TransferState, Status> {
         self.transfer_as(&self.token, state, data).await
     }
 
@@ -60,7 +67,7 @@ impl Site {
         Ok(answer.into_inner().state.expect("the next state"))
     }
 
-    async fn commit(&self, state: &TransferState) -> Result<(), Status> {
+    pub(crate) async fn commit(&self, state: &TransferState) -> Result<(), Status> {
         self.commit_as(&self.token, state).await
     }
 
@@ -70,16 +77,16 @@ impl Site {
         self.server.uploads(token).commit(request).await.map(|_| ())
     }
 
-    async fn session(&self, template: Template) -> String {
+    pub(crate) async fn session(&self, template: Template) -> String {
         self.server.issue(&template).await
     }
 
-    async fn list(&self) -> Vec<(String, i64, i64)> {
+    pub(crate) async fn list(&self) -> Vec<(String, i64, i64)> {
         self.server.list(self.tenant).await
     }
 
     /// The bytes of a file, over HTTP.
-    async fn get(&self, path: &str) -> Vec<u8> {
+    pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         let answer = self.server.http_as(&self.token, "GET", path, "localhost").await;
         assert_eq!(answer.status.as_u16(), 200, "{path}");
         let body = answer.body.expect("a whole body").to_vec();
@@ -88,12 +95,12 @@ impl Site {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes without a period that chunks could share.
-fn bytes(length: usize, seed: u32) -> Vec<u8> {
+pub(crate) fn bytes(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -109,7 +116,7 @@ fn assert_bad_state<T: std::fmt::Debug>(answer: Result<T, Status>, what: &str) {
     assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "bad state signature"), "{what}");
 }
 
-fn status<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+pub(crate) fn status<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
     answer.map_or_else(|status| (status.code(), status.message().to_owned()), |_| (Code::Ok, String::new()))
 }
 

@@ -198,6 +198,11 @@ impl Server {
         Self::start_over(tempfile::tempdir().unwrap(), &[KEY], Default::default(), service).await
     }
 
+    /// With a service that is set up as told.
+    pub(crate) async fn start_serving(service: ServiceSettings) -> Self {
+        Self::start_over(tempfile::tempdir().unwrap(), &[KEY], Default::default(), service).await
+    }
+
     async fn start_over(
         dir: TempDir,
         keys: &[[u8; 32]],

@@ -5,11 +5,15 @@ mod chunks;
 mod driven;
 mod openings;
 mod reader;
+mod shown;
+mod spoilt;
 mod writer;
 
 pub(crate) use buffers::Buffers;
 pub(crate) use chunks::{discard, keep};
 pub(crate) use openings::{Found, Openings};
 pub use reader::{Content, Opened};
+pub(crate) use shown::{Shelf, Shown};
+pub(crate) use spoilt::Spoilt;
 pub(crate) use writer::Target;
 pub use writer::{Writer, Written};

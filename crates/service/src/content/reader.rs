@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cacheroach_hash::hash;
-use cacheroach_model::{File, RopeId, TenantId};
+use cacheroach_model::{File, Hash, RopeId, TenantId};
 use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::files::{Kept, Piece};
 use cacheroach_store::{Error as StoreError, Store};
@@ -126,7 +126,7 @@ async fn fetch(
 ) -> Result<(u64, Bytes)> {
     let mut piece = piece?;
     loop {
-        let error = match read(&store, tenant, &piece).await {
+        let error = match read(&store, tenant, (piece.chunk, piece.length), &piece.kept).await {
             Ok(bytes) => return Ok((piece.at, bytes)),
             Err(error) => error,
         };
@@ -138,17 +138,23 @@ async fn fetch(
     }
 }
 
-async fn read(store: &Store, tenant: TenantId, piece: &Piece) -> Result<Bytes, StoreError> {
-    let bytes = match &piece.kept {
+/// The bytes of a chunk (hash, length), verified.
+pub(super) async fn read(
+    store: &Store,
+    tenant: TenantId,
+    (chunk, length): (Hash, u32),
+    kept: &Kept,
+) -> Result<Bytes, StoreError> {
+    let bytes = match kept {
         // A database says nothing of the bytes it keeps.
-        Kept::Here(bytes) if hash(bytes) == piece.chunk => bytes.clone(),
+        Kept::Here(bytes) if hash(bytes) == chunk => bytes.clone(),
         Kept::Here(_) => return Err(StoreError::Damaged("a chunk in the database".into())),
         Kept::At(place) => {
-            let (hash, length, place) = (piece.chunk, piece.length, place.clone());
-            store.chunks.read(&KeptChunk { tenant, hash, length, place }).await?
+            let kept = KeptChunk { tenant, hash: chunk, length, place: place.clone() };
+            store.chunks.read(&kept).await?
         }
     };
-    if bytes.len() as u64 == u64::from(piece.length) {
+    if bytes.len() as u64 == u64::from(length) {
         Ok(bytes)
     } else {
         Err(StoreError::Damaged("a chunk of another length".into()))

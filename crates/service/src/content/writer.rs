@@ -54,6 +54,14 @@ pub(crate) struct Target {
     pub(crate) expected: Expected,
 }
 
+impl Target {
+    /// The file, of a content.
+    pub(crate) fn of(self, hash: Hash) -> NewFile {
+        let Target { tenant, path, content_type, metadata, expected } = self;
+        NewFile { tenant, path, hash, content_type, metadata, expected }
+    }
+}
+
 /// How far a content is safe.
 #[derive(Default)]
 struct Stored {
@@ -167,8 +175,7 @@ impl Writer {
     }
 
     fn file(&self, hash: Hash) -> NewFile {
-        let Target { tenant, path, content_type, metadata, expected } = self.target.clone();
-        NewFile { tenant, path, hash, content_type, metadata, expected }
+        self.target.clone().of(hash)
     }
 
     /// Sends the full chunks on their way, once those before are safe.

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use cacheroach_model::{Hash, TenantId};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::types::ToSql;
 
-use super::row::{all, blob, get};
+use super::files::kept;
+use super::row::{all, blob, get, length, one};
 use super::run::Outcome;
 use super::statement::sql;
 use super::versions::collision;
-use crate::uploads::Lease;
+use crate::uploads::{Lease, NearChunk};
 use crate::{Error, Result};
 
 /// Chunks become live by statements of at most so many bytes and rows.
@@ -78,4 +79,27 @@ pub(super) async fn ensure_chunks(
         // Somebody else made the others meanwhile, or a collector took them: the next look tells.
     }
     Err(collision())
+}
+
+/// The first live one from a hash on.
+pub(super) async fn find_from(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    from: Hash,
+) -> Outcome<Option<NearChunk>> {
+    let sql = sql!(
+        "SELECT chunk, generation, length, place, data FROM chunks
+         WHERE tenant = $1 AND chunk >= $2 AND state = 1 ORDER BY chunk LIMIT 1"
+    );
+    let values: [&(dyn ToSql + Sync); 2] = [&&tenant.as_bytes()[..], &&from.as_bytes()[..]];
+    one(client, &sql, &values, |row| {
+        let generation = get(row, "generation")?;
+        Ok(NearChunk {
+            chunk: blob(row, "chunk")?,
+            generation,
+            length: length(row, "length")?,
+            kept: kept(row)?,
+        })
+    })
+    .await
 }

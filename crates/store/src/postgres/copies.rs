@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 
-use cacheroach_model::{Expected, File, Path, RopeId, TenantId, Timestamp};
+use cacheroach_model::{Expected, File, Path, RopeId, TenantId, Timestamp, Version};
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
+use super::healing::is_whole;
 use super::listings::{heads_below, version};
 use super::row::{all, change, get, one};
 use super::run::Outcome;
@@ -69,6 +70,31 @@ pub(super) async fn copy(
         delete(transaction, copy.tenant, &copy.from, Expected::Anything, now).await?;
     }
     Ok(Some(made))
+}
+
+/// The current content once more.
+pub(super) async fn repeat(
+    transaction: &Transaction<'_>,
+    new: &NewFile,
+    now: Timestamp,
+) -> Outcome<Option<Version>> {
+    if !hold_tenant(transaction, new.tenant).await? {
+        return Ok(None);
+    }
+    let current = lock(transaction, new.tenant, &[new.path.as_str()]).await?.pop();
+    let Some(current) = current.filter(|current| current.hash == new.hash) else { return Ok(None) };
+    let is_there = match current.rope {
+        Some(rope) => {
+            hold_ropes(transaction, new.tenant, vec![rope]).await?
+                && is_whole(transaction, new.tenant, rope, current.size).await?
+        }
+        None => current.size == 0,
+    };
+    if !is_there {
+        return Ok(None);
+    }
+    let made = add_version(transaction, new, current.rope, current.size, now, now).await?;
+    Ok(Some(made.version))
 }
 
 fn is_same(current: &File, new: &NewFile) -> bool {

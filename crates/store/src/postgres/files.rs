@@ -183,7 +183,7 @@ impl Put {
     }
 }
 
-fn kept(row: &Row) -> Result<Kept> {
+pub(super) fn kept(row: &Row) -> Result<Kept> {
     match (get::<Option<&[u8]>>(row, "data")?, get::<Option<&[u8]>>(row, "place")?) {
         (Some(data), _) => Ok(Kept::Here(Bytes::copy_from_slice(data))),
         (None, Some(place)) => Ok(Kept::At(Place(place.to_vec()))),
@@ -361,6 +361,18 @@ impl Files for Postgres {
             self.transact_once(move |transaction, now| {
                 let below = Arc::clone(&below);
                 async move { copies::copy_below(transaction, &below, now).await }.boxed()
+            })
+        })
+        .await
+    }
+
+    async fn repeat_file(&self, file: &NewFile) -> Result<Option<Version>> {
+        let file = Arc::new(file.clone());
+        until_free(|| {
+            let file = Arc::clone(&file);
+            self.transact_once(move |transaction, now| {
+                let file = Arc::clone(&file);
+                async move { copies::repeat(transaction, &file, now).await }.boxed()
             })
         })
         .await

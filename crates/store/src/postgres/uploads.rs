@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::Postgres;
-use super::chunks::{STATEMENT_ROWS, STATEMENT_SIZE, ensure_chunks};
+use super::chunks::{STATEMENT_ROWS, STATEMENT_SIZE, ensure_chunks, find_from};
 use super::files::{find_rope, rope_of};
 use super::healing::{is_whole, replace_pieces};
 use super::purge::{AGAIN, take_apart};
@@ -23,7 +23,7 @@ use super::run::Outcome;
 use super::statement::sql;
 use super::versions::{add_version, again, hold_tenant, until_free};
 use crate::files::{Kept, NewFile};
-use crate::uploads::{Lease, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
+use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
 use crate::{Error, Result};
 
 /// How many leases and pieces go with an abandoned upload at once; of a longer one, the purge removes the rest.
@@ -402,6 +402,10 @@ impl Uploads for Postgres {
             .boxed()
         })
         .await
+    }
+
+    async fn find_chunk_from(&self, tenant: TenantId, from: Hash) -> Result<Option<NearChunk>> {
+        self.run(move |client, _| find_from(client, tenant, from).boxed()).await
     }
 
     async fn lease_chunks(&self, id: UploadId, chunks: &[(Hash, u32)]) -> Result<Vec<Lease>> {

@@ -3,8 +3,9 @@
 use cacheroach_model::{Hash, TenantId};
 use rusqlite::{Connection, params};
 
-use super::row::{change, get, one, signed};
-use crate::uploads::Lease;
+use super::files::kept;
+use super::row::{blob, change, get, length, one, signed};
+use crate::uploads::{Lease, NearChunk};
 use crate::{Error, Result};
 
 /// A number that was never used before.
@@ -69,4 +70,19 @@ pub(super) fn keep_inline(
         }
     }
     Ok(())
+}
+
+/// The first live one from a hash on.
+pub(super) fn find_from(connection: &Connection, tenant: TenantId, from: &Hash) -> Result<Option<NearChunk>> {
+    let sql = "SELECT chunk, generation, length, place, data FROM chunks
+               WHERE tenant = ? AND chunk >= ? AND state = 1 ORDER BY chunk LIMIT 1";
+    one(connection, sql, params![tenant.as_bytes(), from.as_bytes()], |row| {
+        let generation = get(row, "generation")?;
+        Ok(NearChunk {
+            chunk: blob(row, "chunk")?,
+            generation,
+            length: length(row, "length")?,
+            kept: kept(row)?,
+        })
+    })
 }

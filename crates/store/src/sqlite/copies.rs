@@ -1,10 +1,11 @@
 //! New versions made of those that are there, in SQLite: no bytes are touched.
 
-use cacheroach_model::{Expected, File, Path, Timestamp};
+use cacheroach_model::{Expected, File, Path, Timestamp, Version};
 use rusqlite::Connection;
 
+use super::healing::is_whole;
 use super::listings::{paths_below, version};
-use super::versions::{MOST_VERSIONS, add_version_of, delete, find};
+use super::versions::{MOST_VERSIONS, add_version, add_version_of, delete, find};
 use crate::files::{Copied, Copy, CopyBelow, NewFile};
 use crate::{Error, Result};
 
@@ -50,6 +51,17 @@ fn copy_and_count(connection: &Connection, copy: &Copy, now: Timestamp) -> Resul
         false => 0,
     };
     Ok(Some((made, deleted)))
+}
+
+/// The current content once more.
+pub(super) fn repeat(connection: &Connection, new: &NewFile, now: Timestamp) -> Result<Option<Version>> {
+    let current = find(connection, new.tenant, &new.path, None)?;
+    let Some(current) = current.filter(|current| current.hash == new.hash) else { return Ok(None) };
+    let is_there = match current.rope {
+        Some(rope) => is_whole(connection, new.tenant, rope, current.size)?,
+        None => current.size == 0,
+    };
+    is_there.then(|| add_version(connection, new, current.rope, current.size, now)).transpose()
 }
 
 fn is_same(current: &File, new: &NewFile) -> bool {

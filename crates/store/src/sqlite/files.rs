@@ -61,13 +61,21 @@ fn add_inline_rope(connection: &Connection, new: &NewFile, content: &Bytes) -> R
     Ok(rope)
 }
 
+pub(super) fn kept(row: &Row<'_>) -> Result<Kept> {
+    match (get::<Option<Vec<u8>>>(row, "data")?, get::<Option<Vec<u8>>>(row, "place")?) {
+        (Some(data), _) => Ok(Kept::Here(data.into())),
+        (None, Some(place)) => Ok(Kept::At(Place(place))),
+        (None, None) => Err(Error::Damaged("a chunk without bytes".into())),
+    }
+}
+
 fn piece(row: &Row<'_>) -> Result<Piece> {
-    let kept = match (get::<Option<Vec<u8>>>(row, "data")?, get::<Option<Vec<u8>>>(row, "place")?) {
-        (Some(data), _) => Kept::Here(data.into()),
-        (None, Some(place)) => Kept::At(Place(place)),
-        (None, None) => return Err(Error::Damaged("a chunk without bytes".into())),
-    };
-    Ok(Piece { at: count(row, "at")?, chunk: blob(row, "chunk")?, length: length(row, "length")?, kept })
+    Ok(Piece {
+        at: count(row, "at")?,
+        chunk: blob(row, "chunk")?,
+        length: length(row, "length")?,
+        kept: kept(row)?,
+    })
 }
 
 fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
@@ -159,6 +167,14 @@ impl Files for Sqlite {
     async fn copy_files(&self, copy: &CopyBelow) -> Result<Copied> {
         let copy = copy.clone();
         self.writer.write(move |connection, now| copies::copy_below(connection, &copy, now)).await
+    }
+
+    async fn repeat_file(&self, file: &NewFile) -> Result<Option<Version>> {
+        let file = file.clone();
+        let touches = Touches::File(file.tenant, file.path.clone());
+        self.writer
+            .write_touching(touches, move |connection, now| copies::repeat(connection, &file, now))
+            .await
     }
 
     async fn delete_file(&self, tenant: TenantId, path: &Path, expected: Expected) -> Result<bool> {

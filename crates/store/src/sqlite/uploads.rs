@@ -5,7 +5,7 @@ use cacheroach_model::{Hash, Path, Region, TenantId, Timestamp, Upload, UploadId
 use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
-use super::chunks::ensure_chunk;
+use super::chunks::{ensure_chunk, find_from};
 use super::files::{find_rope, rope_of};
 use super::healing::{is_whole, replace_pieces};
 use super::purge::{end_upload, loosen, take_apart};
@@ -14,7 +14,7 @@ use super::stamps::Touches;
 use super::tenants::must_exist;
 use super::versions::add_version;
 use crate::files::{Kept, NewFile};
-use crate::uploads::{Lease, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
+use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
 use crate::{Error, Result};
 
 /// How many leases and pieces go with an abandoned upload at once; of a longer one, the purge removes the rest.
@@ -210,6 +210,10 @@ impl Uploads for Sqlite {
     async fn find_upload(&self, id: UploadId) -> Result<Option<Progress>> {
         let now = self.now();
         self.readers.read(move |connection| find(connection, id, now)).await
+    }
+
+    async fn find_chunk_from(&self, tenant: TenantId, from: Hash) -> Result<Option<NearChunk>> {
+        self.readers.read(move |connection| find_from(connection, tenant, &from)).await
     }
 
     async fn lease_chunks(&self, id: UploadId, chunks: &[(Hash, u32)]) -> Result<Vec<Lease>> {

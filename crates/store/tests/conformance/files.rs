@@ -317,6 +317,45 @@ pub(crate) async fn a_deleted_version_comes_back_as_a_new_one(subject: &Subject)
     assert_eq!(subject.read(tenant, "/a", Some(Version(2))).await, None, "the old ones stay deleted");
 }
 
+pub(crate) async fn a_content_is_repeated_while_it_is_there(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    for (at, content) in [("/small", &b"small"[..]), ("/none", b""), ("/large", &[7; 70_000])] {
+        let created = subject.now();
+        let parts: &[&[u8]] = if content.is_empty() { &[] } else { &[content] };
+        assert_eq!(subject.upload(tenant, at, parts).await, Version(1));
+        subject.advance(Duration::from_secs(1));
+        let again = NewFile { content_type: "text/y".into(), ..subject.file(tenant, at, content) };
+        assert_eq!(metadata.repeat_file(&again).await.unwrap(), Some(Version(2)), "{at}");
+        let found = metadata.find_file(tenant, &path(at), None).await.unwrap().unwrap();
+        assert_eq!((found.version, found.content_type.as_str()), (Version(2), "text/y"));
+        assert_eq!((found.size, found.created_at), (content.len() as u64, created), "{at}");
+        assert_eq!(found.modified_at, subject.now(), "{at}");
+        assert_eq!(subject.read(tenant, at, None).await.unwrap(), content);
+        let expecting = |expected| NewFile { expected, ..subject.file(tenant, at, content) };
+        for expected in [Expected::Nothing, Expected::Version(Version(1))] {
+            assert!(matches!(metadata.repeat_file(&expecting(expected)).await, Err(Error::Skew)), "{at}");
+        }
+        let two = expecting(Expected::Version(Version(2)));
+        assert_eq!(metadata.repeat_file(&two).await.unwrap(), Some(Version(3)), "{at}");
+    }
+    let other = subject.tenant().await;
+    for file in [
+        subject.file(tenant, "/small", b"other"),
+        subject.file(tenant, "/missing", b"small"),
+        subject.file(other, "/small", b"small"),
+    ] {
+        assert_eq!(metadata.repeat_file(&file).await.unwrap(), None, "{}", file.path);
+    }
+    // A chunk of it is lost, and waits for its bytes.
+    let chunk = subject.file(tenant, "/large", &[7; 70_000]).hash;
+    let live = metadata.find_chunk_from(tenant, chunk).await.unwrap().unwrap();
+    assert!(metadata.mark_damaged(tenant, live.chunk, live.generation).await.unwrap());
+    let lost = subject.file(tenant, "/large", &[7; 70_000]);
+    assert_eq!(metadata.repeat_file(&lost).await.unwrap(), None);
+    metadata.delete_file(tenant, &path("/small"), Expected::Anything).await.unwrap();
+    assert_eq!(metadata.repeat_file(&subject.file(tenant, "/small", b"small")).await.unwrap(), None);
+}
+
 pub(crate) async fn a_moved_file_is_gone_where_it_was(subject: &Subject) {
     let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
     let created = subject.now();

@@ -183,6 +183,7 @@ const CASES: &[Case] = cases! {
         a_copy_is_a_version_of_the_same_content,
         a_deleted_version_comes_back_as_a_new_one,
         a_moved_file_is_gone_where_it_was,
+        a_content_is_repeated_while_it_is_there,
         directories_are_copied_moved_and_deleted_a_page_at_a_time,
         what_is_remembered_by_its_stamp_is_what_is_there,
     }
@@ -211,6 +212,7 @@ const CASES: &[Case] = cases! {
         a_commit_needs_every_lease_and_every_chunk,
         the_loser_of_two_writers_is_told_which_bytes_are_nobodys,
         one_chunk_may_come_many_times,
+        p7_a_chunk_is_looked_for_from_its_hash_on,
         p7_chunks_of_another_tenant_are_not_there,
         an_abandoned_upload_leaves_nothing,
         a39_an_upload_into_a_deleted_tenant_is_over,

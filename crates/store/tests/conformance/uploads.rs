@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cacheroach_model::{UploadId, Version};
+use cacheroach_model::{Hash, UploadId, Version};
 use cacheroach_store::Error;
 use cacheroach_store::chunks::KeptChunk;
 use cacheroach_store::files::Kept;
@@ -165,6 +165,39 @@ pub(crate) async fn one_chunk_may_come_many_times(subject: &Subject) {
     // Small contents join a chunk that an upload brought, and the other way round.
     subject.put(tenant, "/x", b"x").await;
     assert_eq!(subject.read(tenant, "/x", None).await.unwrap(), b"x");
+}
+
+pub(crate) async fn p7_a_chunk_is_looked_for_from_its_hash_on(subject: &Subject) {
+    let (tenant, metadata) = (subject.tenant().await, subject.store().metadata);
+    let other = subject.tenant().await;
+    subject.upload(other, "/a", &[&large(9), b"small of another"]).await;
+    let contents = [large(1), large(2), b"small".to_vec()];
+    let parts: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+    let first = Hash::new([0; 32]);
+    assert!(metadata.find_chunk_from(tenant, first).await.unwrap().is_none(), "all are another tenant's");
+    subject.upload(tenant, "/a", &parts).await;
+    // One that is leased and whose bytes have not come.
+    let pending = subject.begin(tenant, "/b").await;
+    metadata.lease_chunks(pending, &[(hash(b"pending"), 7)]).await.unwrap();
+    let mut hashes: Vec<Hash> = parts.iter().map(|part| hash(part)).collect();
+    hashes.sort_unstable_by_key(|hash| *hash.as_bytes());
+    let found = async |from| metadata.find_chunk_from(tenant, from).await.unwrap();
+    assert_eq!(found(first).await.unwrap().chunk, hashes[0]);
+    for (at, chunk) in hashes.iter().enumerate() {
+        let live = found(*chunk).await.unwrap();
+        let content = contents.iter().find(|content| hash(content) == *chunk).unwrap();
+        assert_eq!((live.chunk, live.length as usize), (*chunk, content.len()));
+        match live.kept {
+            Kept::Here(bytes) => assert_eq!(&bytes[..], &content[..]),
+            Kept::At(place) => {
+                let kept = KeptChunk { tenant, hash: *chunk, length: live.length, place };
+                assert_eq!(&subject.store().chunks.read(&kept).await.unwrap()[..], &content[..]);
+            }
+        }
+        let mut behind = *chunk.as_bytes();
+        behind[31] = behind[31].wrapping_add(1);
+        assert_eq!(found(Hash::new(behind)).await.map(|live| live.chunk), hashes.get(at + 1).copied());
+    }
 }
 
 pub(crate) async fn p7_chunks_of_another_tenant_are_not_there(subject: &Subject) {

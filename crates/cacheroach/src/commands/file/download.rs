@@ -1,19 +1,18 @@
 //! One download: it has its name only once it is complete and is what the server announced.
 
-use std::fs::Permissions;
-use std::io::{self, SeekFrom};
+use std::fs::{File, Permissions};
+use std::io::{self, Seek as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cacheroach_model::Hash;
 use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode, redirect};
-use sha2::{Digest as _, Sha256};
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::Site;
+use super::sink::Sink;
 use crate::client::{CONNECT_TIMEOUT, USER_AGENT};
 use crate::error::Error;
 use crate::progress::{Progress, Transfer};
@@ -40,11 +39,11 @@ pub(super) struct Wish<'a> {
 
 /// What has arrived of a file.
 struct Arrived {
-    to: File,
+    /// None once it failed.
+    to: Option<Sink>,
     /// Whether what was written can be taken back.
     is_file: bool,
     length: u64,
-    hash: Sha256,
     etag: Option<String>,
     total: Option<u64>,
     transfer: Option<Transfer>,
@@ -75,7 +74,7 @@ impl<'a> Downloader<'a> {
             .tempfile_in(beside)
             .map_err(failed)?;
         let to = part.as_file().try_clone().map_err(failed)?;
-        self.fetch(wish, Arrived::new(to.into(), true)).await?;
+        self.fetch(wish, Arrived::new(to, true)).await?;
         part.persist(place).map_err(|e| failed(e.error))?;
         Ok(())
     }
@@ -83,7 +82,6 @@ impl<'a> Downloader<'a> {
     /// To standard output.
     pub(super) async fn to_stdout(&self, wish: Wish<'_>) -> Result<(), Error> {
         let to = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
-        let to = std::fs::File::from(to);
         self.fetch(wish, Arrived::new(to.into(), false)).await
     }
 
@@ -105,8 +103,8 @@ impl<'a> Downloader<'a> {
                 Err(error) => return Err(error),
             }
         }
-        arrived.to.flush().await.map_err(Error::Output)?;
-        arrived.verify()?;
+        let (_, hash) = arrived.end().await?;
+        arrived.verify(&hash)?;
         arrived.transfer.iter().for_each(Transfer::finish);
         Ok(())
     }
@@ -135,7 +133,7 @@ impl<'a> Downloader<'a> {
 
 impl Arrived {
     fn new(to: File, is_file: bool) -> Self {
-        Arrived { to, is_file, length: 0, hash: Sha256::new(), etag: None, total: None, transfer: None }
+        Arrived { to: Some(Sink::new(to)), is_file, length: 0, etag: None, total: None, transfer: None }
     }
 
     /// The answer starts with the first byte.
@@ -144,10 +142,11 @@ impl Arrived {
             if !self.is_file {
                 return Err(Error::new("the download broke off and cannot go on"));
             }
-            self.to.set_len(0).await.map_err(Error::Output)?;
-            self.to.seek(SeekFrom::Start(0)).await.map_err(Error::Output)?;
+            let (mut to, _) = self.end().await?;
+            to.set_len(0).and_then(|()| to.rewind()).map_err(Error::Output)?;
+            self.to = Some(Sink::new(to));
         }
-        (self.length, self.hash) = (0, Sha256::new());
+        self.length = 0;
         self.etag = etag(response);
         self.total = response.content_length();
         Ok(())
@@ -161,26 +160,39 @@ impl Arrived {
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.to.write_all(bytes).await.map_err(Error::Output)?;
-        self.hash.update(bytes);
+        let Some(to) = &mut self.to else { return Err(gone()) };
+        if !to.take(bytes).await {
+            self.end().await?;
+            return Err(gone());
+        }
         self.length += bytes.len() as u64;
         self.transfer.iter().for_each(|transfer| transfer.reach(self.length));
         Ok(())
     }
 
+    /// The file with all that came, and its hash.
+    async fn end(&mut self) -> Result<(File, Hash), Error> {
+        let to = self.to.take().ok_or_else(gone)?;
+        let (file, hash) = to.end().await.map_err(Error::Output)?;
+        Ok((file, hash.map_err(Error::Output)?))
+    }
+
     /// Servers that do not say what the content's hash is are believed its length.
-    fn verify(&self) -> Result<(), Error> {
+    fn verify(&self, hash: &Hash) -> Result<(), Error> {
         if self.total.is_some_and(|total| total != self.length) {
             return Err(Error::new("the file arrived incomplete"));
         }
         let Some(announced) = self.etag.as_deref().and_then(hash_in) else { return Ok(()) };
-        let hash: String = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if announced == hash {
+        if announced == hash.to_string() {
             Ok(())
         } else {
             Err(Error::new("what arrived is not what the server announced"))
         }
     }
+}
+
+fn gone() -> Error {
+    Error::new("the file could not be written")
 }
 
 fn etag(response: &Response) -> Option<String> {
@@ -200,18 +212,19 @@ mod tests {
 
     const OF_X: &str = "\"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"";
 
-    async fn arrived(bytes: &[u8], etag: &str, total: u64) -> Arrived {
-        let mut arrived = Arrived::new(tempfile::tempfile().unwrap().into(), true);
+    async fn verified(bytes: &[u8], etag: &str, total: u64) -> Result<(), Error> {
+        let mut arrived = Arrived::new(tempfile::tempfile().unwrap(), true);
         (arrived.etag, arrived.total) = (Some(etag.into()), Some(total));
         arrived.take(bytes).await.unwrap();
-        arrived
+        let (_, hash) = arrived.end().await.unwrap();
+        arrived.verify(&hash)
     }
 
     #[tokio::test]
     async fn a89_only_what_was_announced_is_accepted() {
-        assert!(arrived(b"x", OF_X, 1).await.verify().is_ok());
-        assert!(arrived(b"y", OF_X, 1).await.verify().is_err());
-        assert!(arrived(b"x", OF_X, 2).await.verify().is_err());
-        assert!(arrived(b"x", "\"opaque\"", 1).await.verify().is_ok());
+        assert!(verified(b"x", OF_X, 1).await.is_ok());
+        assert!(verified(b"y", OF_X, 1).await.is_err());
+        assert!(verified(b"x", OF_X, 2).await.is_err());
+        assert!(verified(b"x", "\"opaque\"", 1).await.is_ok());
     }
 }

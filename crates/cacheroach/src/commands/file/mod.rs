@@ -1,5 +1,6 @@
 //! `file`: contents in and out.
 
+mod course;
 mod cp;
 mod describe;
 mod download;
@@ -11,10 +12,12 @@ mod links;
 mod ls;
 mod mv;
 mod put;
+mod reading;
 mod record;
 mod restore;
 mod rm;
 mod sign;
+mod sink;
 mod source;
 mod stat;
 mod sync;

@@ -80,6 +80,7 @@ impl Checked {
             meta: description.meta(),
             content_type: description.content_type(),
             expected: if *no_overwrite { NOTHING } else { 0 },
+            changed: false,
         };
         let progress = Progress::new(context.bars);
         let uploader = Uploader::new(site, &progress, records());

@@ -1,15 +1,20 @@
-//! One upload: whole if it is small, else piece by piece, each of which may be repeated.
+//! One upload: nothing of it if it is there already, whole if it is small, else step by step: chunks that the server has are
+//! shown, the others sent. Each step may be repeated.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cacheroach_api::upload::begin_request::Committed;
-use cacheroach_api::upload::{BeginRequest, BeginResponse, CommitRequest, TransferRequest};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use cacheroach_api::upload::{
+    self, BeginRequest, BeginResponse, CommitRequest, OfferRequest, OfferedChunk, TransferRequest,
+    TransferState,
+};
+use tonic::Code;
 
-use super::record::{Begun, Record, Stamp};
+use super::course::{Course, Step};
+use super::reading::{Ahead, Prepared, Source};
+use super::record::{Begun, Record};
 use super::{NOTHING, Site};
 use crate::error::Error;
 use crate::progress::{Progress, Transfer};
@@ -17,6 +22,8 @@ use crate::retry::insist;
 
 /// What is smaller goes with the first request.
 const LEAST_FOR_TRANSFER: u64 = 1 << 20;
+/// What is smaller is sent at once: to ask whether it is there would cost as much.
+const LEAST_TO_ASK: u64 = 64 << 10;
 /// Pieces of the size servers announce; together with the rest of the request it must stay below 4 MiB.
 const LARGEST_PIECE: usize = 2 << 20;
 
@@ -25,6 +32,8 @@ pub(super) struct Uploader<'a> {
     site: &'a Site,
     progress: &'a Progress,
     records: PathBuf,
+    /// Whether the server has not yet shown to know of no offers.
+    offers: AtomicBool,
 }
 
 /// What an upload says besides the contents.
@@ -35,6 +44,8 @@ pub(super) struct Terms {
     pub(super) content_type: String,
     /// The version that must be the current one; -1: none; 0: whichever.
     pub(super) expected: i64,
+    /// Whether it is known that what is there is something else.
+    pub(super) changed: bool,
 }
 
 /// Where an upload goes.
@@ -44,39 +55,59 @@ struct To<'a> {
     terms: &'a Terms,
 }
 
-/// A local file that must stay as it is while it is read.
-struct Source {
-    file: File,
-    stamp: Stamp,
-}
-
 impl<'a> Uploader<'a> {
     /// `records` is where it is kept how far uploads have come.
     pub(super) fn new(site: &'a Site, progress: &'a Progress, records: PathBuf) -> Self {
-        Uploader { site, progress, records }
+        Uploader { site, progress, records, offers: AtomicBool::new(true) }
     }
 
     /// Uploads a file. Once this succeeds, the server has it.
     pub(super) async fn put(&self, local: &Path, remote: &str, terms: &Terms) -> Result<(), Error> {
         let to = To { remote, terms };
-        let mut source = Source::open(local).await?;
+        let source = Source::open(local).await?;
         let transfer = self.progress.start(&local.to_string_lossy(), source.stamp.size);
-        if source.stamp.size < LEAST_FOR_TRANSFER {
-            self.put_whole(&mut source, to, &transfer).await?;
+        if self.is_there(&source, to).await? {
+            transfer.reach(source.stamp.size);
+        } else if source.stamp.size < LEAST_FOR_TRANSFER {
+            self.put_whole(&source, to, &transfer).await?;
         } else {
-            self.put_pieces(&mut source, local, to, &transfer).await?;
+            self.put_pieces(&source, local, to, &transfer).await?;
         }
         transfer.finish();
         Ok(())
     }
 
-    async fn put_whole(&self, source: &mut Source, to: To<'_>, transfer: &Transfer) -> Result<(), Error> {
+    /// Whether the server has this very content there, and has made it the next version without its bytes. Only whoever may
+    /// read what is there is told; servers of old are not asked.
+    async fn is_there(&self, source: &Source, to: To<'_>) -> Result<bool, Error> {
+        let is_hopeless = to.terms.expected == NOTHING || to.terms.changed;
+        if source.stamp.size < LEAST_TO_ASK || is_hopeless || !self.offers.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Ok(meta) = self.site.stat(to.remote.to_owned(), 0).await else { return Ok(false) };
+        if u64::try_from(meta.size) != Ok(source.stamp.size) || meta.hash.is_empty() {
+            return Ok(false);
+        }
+        let hash = source.hash().await?.as_bytes().to_vec();
+        if hash != meta.hash {
+            return Ok(false);
+        }
+        match self.begin(to, Some(Committed::Same(hash))).await {
+            Ok(answer) => Ok(answer.committed),
+            // A server of old, to which these are not all contents.
+            Err(error) if error.is_refusal() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_whole(&self, source: &Source, to: To<'_>, transfer: &Transfer) -> Result<(), Error> {
         let contents = source.all().await?;
         let whole = if contents.is_empty() { Committed::Empty(true) } else { Committed::Contents(contents) };
         let answer = self.begin(to, Some(whole)).await?;
         if !answer.committed {
-            let mut record = None;
-            return self.carry_on(source, begun(answer)?, &mut record, to, transfer).await;
+            let begun = begun(answer)?;
+            let course = self.course(source, &begun);
+            return self.carry_on(source, begun, course, &mut None, to, transfer).await;
         }
         transfer.reach(source.stamp.size);
         Ok(())
@@ -84,7 +115,7 @@ impl<'a> Uploader<'a> {
 
     async fn put_pieces(
         &self,
-        source: &mut Source,
+        source: &Source,
         local: &Path,
         to: To<'_>,
         transfer: &Transfer,
@@ -98,48 +129,118 @@ impl<'a> Uploader<'a> {
         if let Some(earlier) = record.as_mut().and_then(|record| record.load(source.stamp)) {
             tracing::info!("going on with {} from byte {}", local.display(), earlier.state.offset);
             transfer.resume(u64::try_from(earlier.state.offset).unwrap_or(0));
-            match self.carry_on(source, earlier, &mut record, to, transfer).await {
+            let course = self.course(source, &earlier).resumed();
+            match self.carry_on(source, earlier, course, &mut record, to, transfer).await {
                 Err(error) if error.is_refusal() => tracing::info!("beginning anew: {}", error.text()),
                 outcome => return outcome,
             }
             transfer.resume(0);
         }
         let begun = begun(self.begin(to, None).await?)?;
-        self.carry_on(source, begun, &mut record, to, transfer).await
+        let course = self.course(source, &begun);
+        self.carry_on(source, begun, course, &mut record, to, transfer).await
     }
 
-    /// Sends what is missing and commits. The same state with the same bytes, and a commit, may be sent again.
+    fn course(&self, source: &Source, begun: &Begun) -> Course {
+        Course::new(source.stamp.size, begun.piece, self.offers.load(Ordering::Relaxed))
+    }
+
+    /// Takes the steps that are left and commits. The same state with the same chunks or bytes, and a commit, may be sent again.
+    /// While a step is on its way, the next one is prepared.
     async fn carry_on(
         &self,
-        source: &mut Source,
+        source: &Source,
         mut begun: Begun,
+        mut course: Course,
         record: &mut Option<Record>,
         to: To<'_>,
         transfer: &Transfer,
     ) -> Result<(), Error> {
-        while let Some((offset, length)) = next_piece(&begun, source.stamp.size)? {
-            let data = source.piece(offset, length).await?;
-            let request = TransferRequest { state: Some(begun.state), data };
-            let answer = insist(|| {
-                let (mut uploads, request) = (self.site.client.uploads(), request.clone());
-                async move { uploads.transfer(request).await }
-            });
-            let state = answer.await?.state.ok_or_else(confused)?;
-            let done = offset + length as u64;
-            if u64::try_from(state.offset) != Ok(done) {
+        let upload = upload::Id::parse(begun.state.id.as_ref());
+        if upload.is_none() {
+            course.give_up_offers();
+        }
+        let upload = upload.unwrap_or_default();
+        let mut ahead: Option<Ahead> = None;
+        let mut offset = offset_of(&begun.state, source.stamp.size)?;
+        while let Some(step) = course.next(offset) {
+            let prepared = ahead.take().filter(|ahead| ahead.is(offset, step));
+            let prepared = prepared.unwrap_or_else(|| source.prepare(upload, offset, step)).ready().await?;
+            ahead = course.foresee(offset, step).map(|(at, step)| source.prepare(upload, at, step));
+            let (state, reached) = match prepared {
+                Prepared::Send(data) => {
+                    let length = data.len();
+                    course.sent(length);
+                    (self.send(&begun.state, data).await?, offset + length as u64)
+                }
+                Prepared::Offer(chunks) => {
+                    let count = chunks.len();
+                    let Some((state, taken)) = self.offer(&begun.state, chunks).await? else {
+                        course.give_up_offers();
+                        continue;
+                    };
+                    course.offered(count, taken);
+                    (state, offset + course.length(offset, Step::Offer(taken.min(count))))
+                }
+            };
+            offset = offset_of(&state, source.stamp.size)?;
+            if offset != reached {
                 return Err(confused());
             }
             begun.state = state;
             if let Some(record) = record {
                 record.save(source.stamp, &begun);
             }
-            transfer.reach(done);
+            transfer.reach(offset);
         }
+        self.commit(source, begun, record, to).await
+    }
+
+    async fn send(&self, state: &TransferState, data: Vec<u8>) -> Result<TransferState, Error> {
+        let request = TransferRequest { state: Some(state.clone()), data };
+        let answer = insist(|| {
+            let (mut uploads, request) = (self.site.client.uploads(), request.clone());
+            async move { uploads.transfer(request).await }
+        });
+        answer.await?.state.ok_or_else(confused)
+    }
+
+    /// The state behind the chunks that the server took, and how many that were; none if it knows of no offers.
+    async fn offer(
+        &self,
+        state: &TransferState,
+        chunks: Vec<OfferedChunk>,
+    ) -> Result<Option<(TransferState, usize)>, Error> {
+        let request = OfferRequest { state: Some(state.clone()), chunks };
+        let answer = insist(|| {
+            let (mut uploads, request) = (self.site.client.uploads(), request.clone());
+            async move { uploads.offer(request).await }
+        });
+        match answer.await {
+            Ok(answer) => {
+                let taken = usize::try_from(answer.taken).map_err(|_| confused())?;
+                Ok(Some((answer.state.ok_or_else(confused)?, taken)))
+            }
+            Err(Error::Rpc(status)) if status.code() == Code::Unimplemented => {
+                self.offers.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn commit(
+        &self,
+        source: &Source,
+        begun: Begun,
+        record: &mut Option<Record>,
+        to: To<'_>,
+    ) -> Result<(), Error> {
         if let Err(error) = source.check().await {
             record.iter_mut().for_each(Record::remove);
             return Err(error);
         }
-        let Terms { meta, content_type, expected } = to.terms.clone();
+        let Terms { meta, content_type, expected, .. } = to.terms.clone();
         let request =
             CommitRequest { state: Some(begun.state), meta, content_type, expected_version: expected };
         let answer = insist(|| {
@@ -155,7 +256,7 @@ impl<'a> Uploader<'a> {
     async fn begin(&self, to: To<'_>, committed: Option<Committed>) -> Result<BeginResponse, Error> {
         // What comes in pieces is described when it is committed.
         let terms = committed.is_some().then(|| to.terms.clone());
-        let Terms { meta, content_type, expected } = terms.unwrap_or_default();
+        let Terms { meta, content_type, expected, .. } = terms.unwrap_or_default();
         let request = BeginRequest {
             tenant: Some(self.site.tenant.into()),
             path: to.remote.to_owned(),
@@ -180,91 +281,25 @@ fn begun(answer: BeginResponse) -> Result<Begun, Error> {
     }
 }
 
-/// Where the next piece starts and how long it is, if there is one.
-fn next_piece(begun: &Begun, size: u64) -> Result<Option<(u64, usize)>, Error> {
-    let offset = u64::try_from(begun.state.offset).map_err(|_| confused())?;
-    let left = size.checked_sub(offset).ok_or_else(confused)?;
-    let length = usize::try_from(left).unwrap_or(usize::MAX).min(begun.piece);
-    Ok((length > 0).then_some((offset, length)))
+/// How far a state says it has come, in a file of a size.
+fn offset_of(state: &TransferState, size: u64) -> Result<u64, Error> {
+    let offset = u64::try_from(state.offset).ok().filter(|offset| *offset <= size);
+    offset.ok_or_else(confused)
 }
 
 fn confused() -> Error {
     Error::new("the server's answer makes no sense")
 }
 
-impl Source {
-    async fn open(path: &Path) -> Result<Self, Error> {
-        let unreadable = |e| Error::because("cannot be read", e);
-        let file = File::open(path).await.map_err(unreadable)?;
-        let found = file.metadata().await.map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(Error::new("not a regular file"));
-        }
-        Ok(Source { file, stamp: Stamp::from(&found) })
-    }
-
-    /// All of a small file.
-    async fn all(&mut self) -> Result<Vec<u8>, Error> {
-        let mut contents = Vec::new();
-        let mut limited = (&mut self.file).take(self.stamp.size + 1);
-        limited.read_to_end(&mut contents).await.map_err(|e| Error::because("cannot be read", e))?;
-        if contents.len() as u64 != self.stamp.size {
-            return Err(changed());
-        }
-        self.check().await?;
-        Ok(contents)
-    }
-
-    async fn piece(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
-        let mut data = vec![0; length];
-        let read = async {
-            self.file.seek(SeekFrom::Start(offset)).await?;
-            self.file.read_exact(&mut data).await
-        };
-        match read.await {
-            Ok(_) => Ok(data),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(changed()),
-            Err(error) => Err(Error::because("cannot be read", error)),
-        }
-    }
-
-    /// Whether all that was read belongs together.
-    async fn check(&self) -> Result<(), Error> {
-        let found = self.file.metadata().await.map_err(|e| Error::because("cannot be read", e))?;
-        if Stamp::from(&found) == self.stamp { Ok(()) } else { Err(changed()) }
-    }
-}
-
-fn changed() -> Error {
-    Error::new("changed while it was read")
-}
-
 #[cfg(test)]
 mod tests {
-    use cacheroach_api::upload::TransferState;
-
     use super::*;
 
     #[test]
-    fn pieces_follow_the_servers_offset() {
-        let at = |offset| Begun { state: TransferState { offset, ..Default::default() }, piece: 4 };
-        assert_eq!(next_piece(&at(0), 10).unwrap(), Some((0, 4)));
-        assert_eq!(next_piece(&at(8), 10).unwrap(), Some((8, 2)));
-        assert_eq!(next_piece(&at(10), 10).unwrap(), None);
-        assert!(next_piece(&at(11), 10).is_err());
-        assert!(next_piece(&at(-1), 10).is_err());
-    }
-
-    #[tokio::test]
-    async fn a88_a_file_that_changes_while_it_is_read_fails() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "before").unwrap();
-        let mut source = Source::open(file.path()).await.unwrap();
-        assert_eq!(source.piece(2, 4).await.unwrap(), b"fore");
-        std::fs::write(file.path(), "longer than before").unwrap();
-        assert_eq!(source.check().await.unwrap_err().text(), "changed while it was read");
-        assert!(source.all().await.is_err());
-        std::fs::write(file.path(), "x").unwrap();
-        assert!(source.piece(0, 6).await.is_err());
+    fn a_state_is_within_its_file() {
+        let at = |offset| TransferState { offset, ..Default::default() };
+        assert_eq!(offset_of(&at(0), 10).unwrap(), 0);
+        assert_eq!(offset_of(&at(10), 10).unwrap(), 10);
+        assert!(offset_of(&at(11), 10).is_err() && offset_of(&at(-1), 10).is_err());
     }
 }

@@ -5,7 +5,7 @@ use cacheroach_store::files::Moment;
 use cacheroach_store::links::LinkListing;
 
 use super::{BATCH, Hot};
-use crate::filled::{LENGTH, LINK, LONG_ROPE, MANY, NOW, PRINCIPAL, SESSION, id, path};
+use crate::filled::{CHUNK, LENGTH, LINK, LONG_ROPE, MANY, NOW, PRINCIPAL, SESSION, hash, id, path};
 
 pub(super) async fn open_a_file(hot: &Hot) {
     let at = path(hot.middle(hot.files), hot.files);
@@ -21,6 +21,11 @@ pub(super) async fn open_a_version(hot: &Hot) {
 pub(super) async fn go_on_in_a_long_rope(hot: &Hot) {
     let (rope, at) = (RopeId::new(id(LONG_ROPE, 0)), hot.middle(hot.files / 10) * LENGTH + 1);
     assert!(!hot.store.metadata.list_pieces(hot.tenant(), rope, at).await.unwrap().is_empty());
+}
+
+pub(super) async fn find_a_chunk(hot: &Hot) {
+    let chunk = hash(CHUNK, hot.middle(hot.files));
+    assert!(hot.store.metadata.find_chunk_from(hot.tenant(), chunk).await.unwrap().is_some());
 }
 
 pub(super) async fn list_a_page(hot: &Hot) {

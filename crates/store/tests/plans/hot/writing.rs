@@ -108,6 +108,12 @@ pub(super) async fn upload_chunks(hot: &Hot) {
     hot.store.metadata.commit_upload(upload, 16 * LENGTH, &file).await.unwrap();
 }
 
+pub(super) async fn repeat_a_file(hot: &Hot) {
+    let index = hot.middle(hot.files);
+    let file = hot.file(path(index, hot.files), hash(ROPE, index));
+    assert!(hot.store.metadata.repeat_file(&file).await.unwrap().is_some());
+}
+
 pub(super) async fn copy_a_file(hot: &Hot) {
     let copy = Copy {
         tenant: hot.tenant(),

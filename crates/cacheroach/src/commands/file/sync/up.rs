@@ -7,7 +7,7 @@ use cacheroach_api::file::Meta;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::same::is_same;
-use super::{Action, Checked, Done, Report, Way};
+use super::{Action, Checked, Done, Report, Way, tells_hashes};
 use crate::commands::file::put::found;
 use crate::commands::file::source::Found;
 use crate::commands::file::upload::{Terms, Uploader};
@@ -107,7 +107,12 @@ impl Checked {
         let terms = match meta {
             None => Terms { expected: NOTHING, ..Terms::default() },
             Some(meta) if is_same(&Way::Up, local, &meta).await? => return Ok(false),
-            Some(meta) => Terms { meta: meta.meta, content_type: meta.content_type, expected: meta.version },
+            Some(meta) => Terms {
+                changed: tells_hashes(&meta),
+                meta: meta.meta,
+                content_type: meta.content_type,
+                expected: meta.version,
+            },
         };
         if !self.dry_run {
             uploader.put(local, remote, &terms).await?;
