@@ -90,13 +90,15 @@ impl Authority<'_> {
         if judging.holds(M::RULE, &()) { Ok(()) } else { Err(judging.refused(Refusal::Method)) }
     }
 
-    /// Whether the request may be said. What may not is cleared from it, so it must not be used after a refusal.
+    /// Whether the request may be said. It stays as it is: it may be asked about once more, of somebody who may do more.
     ///
     /// # Errors
     /// It may not.
     pub fn may_say(&self, request: &mut dyn Ruled) -> Result<(), Refused> {
-        let judging = Judging::new(*self, Some(Direction::Request));
-        if request.cut(&judging) { Err(judging.refused(Refusal::Message)) } else { Ok(()) }
+        let asking =
+            Asking { judging: Judging::new(*self, Some(Direction::Request)), is_refused: Cell::new(false) };
+        request.cut(&asking);
+        if asking.is_refused.get() { Err(asking.judging.refused(Refusal::Message)) } else { Ok(()) }
     }
 
     /// Cuts an answer to what the caller may hear, and tells whether anything went.
@@ -142,6 +144,21 @@ struct Judging<'a> {
     /// What the rule being judged found lacking, and what the first rule that did not hold did.
     lacking: Cell<Option<Lack>>,
     lack: Cell<Option<Lack>>,
+}
+
+/// Notes what may not be said, and clears nothing.
+struct Asking<'a> {
+    judging: Judging<'a>,
+    is_refused: Cell<bool>,
+}
+
+impl Judge for Asking<'_> {
+    fn holds(&self, rule: &'static Rule, message: &dyn Ruled) -> bool {
+        if !self.judging.holds(rule, message) {
+            self.is_refused.set(true);
+        }
+        true
+    }
 }
 
 #[derive(Eq, PartialEq)]

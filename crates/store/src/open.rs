@@ -109,7 +109,7 @@ impl CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        CacheSettings { memory_bytes: 256 << 20, dir: None, disk_bytes: 1 << 30 }
+        CacheSettings { memory_bytes: 128 << 20, dir: None, disk_bytes: 1 << 30 }
     }
 }
 

@@ -9,6 +9,9 @@ use crate::load::{self, Target};
 use crate::report::Peer;
 use crate::servers::{Minio, Nginx, Server, Store};
 
+/// MiB of memory for what was read: what is measured as cached must fit.
+const ROOM: &[&str] = &["--cacheMemory", "512"];
+
 /// A server with files in it.
 struct Reader {
     server: Server,
@@ -34,7 +37,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) async fn start(bench: &Bench, all: &[Files]) -> Result<Self> {
         let store = bench.cacheroach.empty_store().await?;
-        let server = store.start().await?;
+        let server = store.start_with(ROOM).await?;
         let superuser = store.superuser(&server)?;
         for files in all {
             files.write(&superuser, &Paths::Plain).await?;

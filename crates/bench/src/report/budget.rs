@@ -37,7 +37,7 @@ pub(super) fn budget(case: &str) -> &'static str {
         "start-empty" => "below 0.3 s",
         "start-full" => "below 1 s at 1000000 files",
         "memory-idle" => "below 64 MiB",
-        "memory-slow" => "below 512 MiB beside the caches (64 MiB)",
+        "memory-slow" => "below 512 MiB beside the caches (128 MiB)",
         _ => "",
     }
 }

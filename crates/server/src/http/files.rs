@@ -167,7 +167,7 @@ fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
         next,
     };
     if wants_json(&asked.parts.headers) {
-        answer::page("application/json", page.json().to_string())
+        answer::page("application/json", page.json())
     } else {
         answer::page("text/html; charset=utf-8", page.html())
     }

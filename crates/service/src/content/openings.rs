@@ -40,10 +40,14 @@ impl Found {
 
     /// Whether nothing of it is missing: a chunk that is missing may come back without a change to the file.
     fn is_whole(&self) -> bool {
-        let end = self.pieces.last().map_or(0, |last| last.at + u64::from(last.length));
+        // None is missing between them, either.
+        let end = self
+            .pieces
+            .iter()
+            .try_fold(0, |end, piece| (piece.at == end).then_some(end + u64::from(piece.length)));
         let is_here = self.pieces.iter().any(|piece| matches!(piece.kept, Kept::Here(_)));
         let is_good = self.whole.is_some() || !is_here;
-        is_good && (end == self.file.size || self.pieces.len() >= PIECES_PAGE)
+        is_good && end.is_some_and(|end| end == self.file.size || self.pieces.len() >= PIECES_PAGE)
     }
 
     fn weight(&self) -> usize {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
-use zstd::bulk::{compress, decompress};
+use zstd::bulk::{Compressor, decompress};
 
 use super::by_region::ByRegion;
 use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
@@ -76,10 +76,24 @@ fn pays(packed: usize, bytes: usize) -> bool {
     packed <= bytes - bytes / 16
 }
 
+fn pack_all(chunks: Vec<NewChunk>, level: i32) -> Vec<NewChunk> {
+    // One for all: what it works with is dear to make.
+    match Compressor::new(level) {
+        Ok(mut compressor) => chunks.into_iter().map(|chunk| pack(chunk, &mut compressor)).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "chunks are kept as they are: there is no compressor");
+            chunks
+        }
+    }
+}
+
 /// The chunk as it is kept, if that is smaller. What does not look like it is hardly looked at.
-fn pack(chunk: NewChunk, level: i32) -> NewChunk {
+fn pack(chunk: NewChunk, compressor: &mut Compressor<'_>) -> NewChunk {
     let bytes = &chunk.bytes;
-    let shrinks = |bytes: &[u8]| compress(bytes, level).ok().filter(|packed| pays(packed.len(), bytes.len()));
+    let mut shrinks = |bytes: &[u8]| {
+        let packed = compressor.compress(bytes).ok();
+        packed.filter(|packed| pays(packed.len(), bytes.len()))
+    };
     if bytes.len() > 2 * SAMPLES * SAMPLE {
         let stride = bytes.len() / SAMPLES;
         let samples = (0..SAMPLES).flat_map(|sample| &bytes[sample * stride..][..SAMPLE]);
@@ -148,8 +162,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 impl Chunks for Packed {
     async fn write(&self, chunks: Vec<NewChunk>) -> Result<Vec<Place>> {
         let Compression::Zstd(level) = self.compression else { return self.inner.write(chunks).await };
-        let pack_all = move || chunks.into_iter().map(|chunk| pack(chunk, level)).collect::<Vec<_>>();
-        let chunks = on_a_thread(pack_all).await?;
+        let chunks = on_a_thread(move || pack_all(chunks, level)).await?;
         let packed: Vec<_> =
             chunks.iter().map(|chunk| (chunk.generation < 0).then_some(chunk.bytes.len())).collect();
         let places = self.inner.write(chunks).await?;

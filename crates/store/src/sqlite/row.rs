@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cacheroach_model::{
-    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Region, Scope, Session,
+    Capabilities, File, Hash, Location, Metadata, Path, Pattern, PrincipalId, Region, RopeId, Scope, Session,
     Timestamp, Version,
 };
 use rusqlite::types::FromSql;
@@ -60,17 +60,23 @@ pub(super) fn region(row: &Row<'_>) -> Result<Region> {
 pub(super) const FILE: &str =
     "path, version, rope, hash, size, content_type, created_at, modified_at, metadata";
 
+/// Of a query that begins with [`FILE`]. By position and without a copy of what is read: listings are made of these.
 pub(super) fn file(row: &Row<'_>) -> Result<File> {
+    let text =
+        |at| row.get_ref(at).ok().and_then(|value| value.as_str().ok()).ok_or_else(|| damaged("a text"));
+    let number = |at| row.get::<_, i64>(at).map_err(|_| damaged("a number"));
+    let bytes = |at| row.get_ref(at).ok().and_then(|value| value.as_blob_or_null().ok());
+    let rope = bytes(2).ok_or_else(|| damaged("rope"))?;
     Ok(File {
-        path: path(row)?,
-        version: Version(get(row, "version")?),
-        rope: optional_blob(row, "rope")?,
-        hash: blob::<Hash>(row, "hash")?,
-        size: count(row, "size")?,
-        content_type: get(row, "content_type")?,
-        created_at: time(row, "created_at")?,
-        modified_at: time(row, "modified_at")?,
-        metadata: parse_metadata(&get::<String>(row, "metadata")?)?,
+        path: Path::parse(text(0)?).map_err(|_| damaged("path"))?,
+        version: Version(number(1)?),
+        rope: rope.map(RopeId::try_from).transpose().map_err(|_| damaged("rope"))?,
+        hash: bytes(3).flatten().and_then(|hash| Hash::try_from(hash).ok()).ok_or_else(|| damaged("hash"))?,
+        size: u64::try_from(number(4)?).map_err(|_| damaged("size"))?,
+        content_type: text(5)?.to_owned(),
+        created_at: Timestamp::from_micros(number(6)?),
+        modified_at: Timestamp::from_micros(number(7)?),
+        metadata: parse_metadata(text(8)?)?,
     })
 }
 
