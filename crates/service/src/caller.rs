@@ -147,8 +147,14 @@ impl Service {
     /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
     /// address only. [`Error::NotFound`] when the tenant it is on is no more.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
+        if let Some((token, claimed)) = self.callers.proven(token) {
+            return self.callers.identify(claimed, token).await;
+        }
         match claims::verify(&self.keys, token, self.now())? {
-            Presented::Session(claimed) => self.callers.identify(claimed, token.into()).await,
+            Presented::Session(claimed) => {
+                let token = self.callers.prove(token, &claimed);
+                self.callers.identify(claimed, token).await
+            }
             Presented::Link(_) => {
                 Err(Error::Unauthenticated("a signed URL is good at its own address only".into()))
             }
@@ -193,6 +199,8 @@ pub(crate) struct Callers {
     clock: Arc<dyn Clock>,
     /// Who came lately; it counts as long as nobody told of a change, and four seconds at most.
     lately: Arc<Cache<Identity, Caller>>,
+    /// Tokens whose signatures were verified, and what they say: that never changes, but its time runs out.
+    proven: Arc<Cache<Arc<str>, Session>>,
 }
 
 /// How many are remembered.
@@ -219,7 +227,20 @@ impl Identity {
 
 impl Callers {
     pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Callers { store, clock, lately: Arc::new(Cache::new(LATELY)) }
+        Callers { store, clock, lately: Arc::new(Cache::new(LATELY)), proven: Arc::new(Cache::new(LATELY)) }
+    }
+
+    /// What a token says that was verified before and is good still.
+    fn proven(&self, token: &str) -> Option<(Arc<str>, Session)> {
+        let claimed = self.proven.get(token)?;
+        let is_good = claimed.expires_at.is_some_and(|end| end > self.now());
+        is_good.then(|| (token.into(), claimed))
+    }
+
+    fn prove(&self, token: &str, claimed: &Session) -> Arc<str> {
+        let token = Arc::<str>::from(token);
+        self.proven.insert(Arc::clone(&token), claimed.clone());
+        token
     }
 
     /// Whoever is remembered and has not changed since, as far as anybody knows.

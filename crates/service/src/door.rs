@@ -132,8 +132,9 @@ impl Service {
     /// # Errors
     /// As [`Service::call`].
     pub async fn must_still_say<M: Ask>(&self, caller: &Caller, mut request: M::Request) -> Result<()> {
-        if self.callers.is_still_good(caller) {
-            return enter::<M>(caller, &mut request, M::canonical);
+        // A refusal needs a look: more may have been granted since.
+        if self.callers.is_still_good(caller) && enter::<M>(caller, &mut request, M::canonical).is_ok() {
+            return Ok(());
         }
         enter::<M>(&self.renewed(caller).await?, &mut request, M::canonical)
     }

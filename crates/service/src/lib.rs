@@ -37,8 +37,9 @@ use std::time::Duration;
 
 use cacheroach_api::store::PurgeResponse;
 use cacheroach_auth::Keys;
-use cacheroach_model::{Clock, Random, Timestamp};
+use cacheroach_model::{CHUNK_SIZE, Clock, Random, Timestamp};
 use cacheroach_store::Store;
+use cacheroach_store::buffers::Buffers;
 use tokio::sync::Semaphore;
 
 use sites::Sites;
@@ -110,7 +111,7 @@ pub struct Service {
     settings: Settings,
     /// For contents on their way in.
     room: Arc<Semaphore>,
-    buffers: content::Buffers,
+    buffers: Buffers,
     openings: content::Openings,
     fetcher: fetch::Fetcher,
     /// For passwords.
@@ -146,7 +147,7 @@ impl Service {
             random,
             settings,
             room,
-            buffers: content::Buffers::default(),
+            buffers: Buffers::new(CHUNK_SIZE),
             openings,
             fetcher,
             hashing,

@@ -1,13 +1,14 @@
 //! How often the database is asked, and whom it tells.
 
 use cacheroach_api::capabilities::Capabilities;
-use cacheroach_api::principal;
+use cacheroach_api::principal::principals_client::PrincipalsClient;
+use cacheroach_api::principal::{self, EnsureRequest, Principal};
 use cacheroach_api::session::scope::Kind;
 use cacheroach_api::session::{Location, Scope, Session};
 use cacheroach_api::token::IssueRequest;
 use cacheroach_api::token::tokens_client::TokensClient;
-use cacheroach_faults::Random;
 use cacheroach_faults::upload::{channel, scratchpad, with};
+use cacheroach_faults::{Random, Wire};
 
 use crate::deeds::SMALL;
 use crate::{Shared, block_on};
@@ -41,21 +42,19 @@ pub(crate) fn a_small_get_takes_one_trip_to_the_database_and_so_does_a_small_put
     shared.stop();
 }
 
-/// The principal of whoever comes without credentials.
-fn nobody() -> principal::Id {
-    principal::Id { data: vec![15; 16] }
-}
-
-/// Everybody may write below a path, from now on.
-fn public(path: &str) -> Session {
-    let location = Location { tenant_id: Some(scratchpad()), path: path.into(), ..Default::default() };
-    Session {
-        name: "a grant".into(),
-        capabilities: Some(Capabilities { write: true, ..Default::default() }),
-        principal_id: Some(nobody()),
-        scope: Some(Scope { kind: Some(Kind::OnLocation(location)) }),
+/// A session of a principal on this, as long as the superuser's.
+async fn issue(shared: &Shared, principal: &principal::Id, kind: Kind, capabilities: Capabilities) -> String {
+    let mut tokens = TokensClient::new(channel(&shared.site.url(0)));
+    let mine = tokens.current(with(&shared.token, ())).await.unwrap().into_inner();
+    let template = Session {
+        capabilities: Some(capabilities),
+        principal_id: Some(principal.clone()),
+        scope: Some(Scope { kind: Some(kind) }),
+        expires_at: mine.expires_at,
         ..Default::default()
-    }
+    };
+    let request = IssueRequest { template: Some(template) };
+    tokens.issue(with(&shared.token, request)).await.unwrap().into_inner().token.unwrap().jwt
 }
 
 /// Whoever is remembered there would be refused by what is remembered.
@@ -63,16 +62,19 @@ pub(crate) fn what_is_granted_on_one_server_counts_at_once_on_another_that_hears
     let shared = Shared::started(2, "");
     shared.proxies.iter().for_each(|proxy| proxy.swallow_notifications(true));
     block_on(async {
-        let anonymous = reqwest::Client::new();
-        let put = async |path: &str| {
-            let put = anonymous.put(shared.url(1, path)).body("content");
-            put.send().await.unwrap().status().as_u16()
-        };
-        assert_eq!((put("/drop/a").await, put("/drop/a").await), (401, 401));
-        let mut tokens = TokensClient::new(channel(&shared.site.url(0)));
-        let request = IssueRequest { template: Some(public("/drop/*")) };
-        tokens.issue(with(&shared.token, request)).await.unwrap();
-        assert_eq!((put("/drop/a").await, put("/other").await), (202, 401));
+        let mut principals = PrincipalsClient::new(channel(&shared.site.url(0)));
+        let new = Principal { label: "somebody".into(), ..Default::default() };
+        let request = EnsureRequest { principal: Some(new), delete: false };
+        let made = principals.ensure(with(&shared.token, request)).await.unwrap().into_inner();
+        let somebody = made.principal.unwrap().id.unwrap();
+        let all = Capabilities { read: true, write: true, delegate: true, ..Default::default() };
+        let wire = Wire::new(&issue(&shared, &somebody, Kind::OnPrincipal(somebody.clone()), all).await);
+        let put = async |path: &str| wire.put(&shared.url(1, path), "content").await.unwrap().status;
+        assert_eq!((put("/drop/a").await, put("/drop/a").await), (403, 403));
+        let location = Location { tenant_id: Some(scratchpad()), path: "/drop/*".into(), version: 0 };
+        let write = Capabilities { write: true, ..Default::default() };
+        issue(&shared, &somebody, Kind::OnLocation(location), write).await;
+        assert_eq!((put("/drop/a").await, put("/other").await), (202, 403));
     });
     shared.stop();
 }

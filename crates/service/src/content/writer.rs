@@ -8,13 +8,14 @@ use bytes::Bytes;
 use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
+use cacheroach_store::buffers::Buffers;
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::{Buffers, discard, keep};
+use super::{discard, keep};
 use crate::{Error, Result};
 
 /// How many chunks are hashed and written together at most; twice as many are in memory at most.

@@ -68,8 +68,14 @@ pub(super) trait Files: Send + Sync {
 
 /// One pack.
 pub(super) trait PackFile: Send + Sync {
-    /// As many bytes as there are, at most this many.
-    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// As many bytes as there are, at most this many, into an empty buffer.
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()>;
+    /// The same into a buffer of its own.
+    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        self.read_into(offset, length, &mut bytes)?;
+        Ok(bytes)
+    }
     /// All of the bytes. Whole blocks in aligned memory may go to the disk without a copy in the kernel.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes what was written survive the loss of power.
@@ -157,19 +163,19 @@ impl Files for Folder {
 }
 
 impl PackFile for File {
-    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         // Into memory that was not zeroed first: half a MiB of zeros costs as much as the read.
-        let mut bytes = Vec::with_capacity(length);
+        bytes.reserve(length);
         while bytes.len() < length {
             let at = offset + bytes.len() as u64;
-            match pread(self, spare_capacity(&mut bytes), at) {
+            match pread(self, spare_capacity(bytes), at) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         bytes.truncate(length);
-        Ok(bytes)
+        Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -13,6 +13,7 @@ use super::files::{Access, Aligned, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
 use super::walk;
+use crate::buffers::Buffers;
 use crate::chunks::{Cursor, KeptChunk, NewChunk, Page, elsewhere};
 use crate::{Error, Result};
 
@@ -29,7 +30,9 @@ pub(super) struct Packs {
     writing: Mutex<Writing>,
     handles: Handles,
     /// Each as long as [`BUFFER`], with anything in it.
-    buffers: Mutex<Vec<Aligned>>,
+    writing_from: Mutex<Vec<Aligned>>,
+    /// With room for the record of a full chunk each.
+    reading: Buffers,
 }
 
 /// Where the next record goes.
@@ -58,7 +61,8 @@ impl Packs {
         let highest = files.highest()?;
         let writing = Mutex::new(Writing { pack: None, highest, void: None });
         let handles = Handles { most: most_handles.max(1), open: Mutex::default() };
-        Ok(Packs { files, full_at, writing, handles, buffers: Mutex::default() })
+        let reading = Buffers::new(HEADER + CHUNK_SIZE);
+        Ok(Packs { files, full_at, writing, handles, writing_from: Mutex::default(), reading })
     }
 
     /// Writes a batch. Its caller is answered when it is synced, the permit goes when it is written: syncs are shared
@@ -83,10 +87,10 @@ impl Packs {
             }
         }
         let (pack, region) = self.reserve(length).map_err(classify)?;
-        let idle = lock(&self.buffers).pop();
+        let idle = lock(&self.writing_from).pop();
         let mut buffer = idle.unwrap_or_else(|| Aligned::zeroed(BUFFER));
         let places = pack.append(region, chunks, &mut buffer).map_err(classify);
-        let mut idle = lock(&self.buffers);
+        let mut idle = lock(&self.writing_from);
         if idle.len() < IDLE_BUFFERS {
             idle.push(buffer);
         }
@@ -142,7 +146,13 @@ impl Packs {
             _ => classify(error),
         })?;
         let length = HEADER + spot.length as usize;
-        let record = file.read(spot.offset(), length).map_err(classify)?;
+        // Who keeps a small chunk must not keep the room of a large one.
+        let is_full = spot.length as usize == CHUNK_SIZE;
+        let mut record = if is_full { self.reading.take() } else { Vec::with_capacity(length) };
+        let read = file.read_into(spot.offset(), length, &mut record);
+        // From here on it goes back whatever becomes of it.
+        let record = self.reading.freeze(record);
+        read.map_err(classify)?;
         if record.len() < length {
             return Err(damaged("the pack is cut off"));
         }
@@ -152,7 +162,7 @@ impl Packs {
         if record::checksum(&record) != spot.checksum {
             return Err(damaged("the checksum differs"));
         }
-        Ok(Bytes::from(record).slice(HEADER..))
+        Ok(record.slice(HEADER..))
     }
 
     /// Makes a hole of a chunk's record. Not synced: what comes back after a loss of power is the sweep's.

@@ -123,8 +123,8 @@ impl FaultyPack {
 }
 
 impl PackFile for FaultyPack {
-    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = self.inner.read(offset, length)?;
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.inner.read_into(offset, length, bytes)?;
         for (at, written) in self.faults.unsynced.lock().unwrap().get(&self.number).into_iter().flatten() {
             for (at, byte) in (*at..).zip(written).filter(|(at, _)| *at >= offset) {
                 let at = usize::try_from(at - offset).unwrap();
@@ -134,7 +134,7 @@ impl PackFile for FaultyPack {
                 }
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
