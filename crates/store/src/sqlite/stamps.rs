@@ -52,7 +52,7 @@ impl Stamps {
     pub(super) fn of(&self, tenant: TenantId, path: &Path) -> Option<Stamp> {
         let everything = self.everything.load(Ordering::SeqCst);
         let file = self.files[place(tenant, path)].load(Ordering::SeqCst);
-        (everything % 2 == 0 && file % 2 == 0).then_some(Stamp { everything, file })
+        (everything.is_multiple_of(2) && file.is_multiple_of(2)).then_some(Stamp { everything, file })
     }
 
     /// Called by the one who makes all changes, before any of these can be seen.

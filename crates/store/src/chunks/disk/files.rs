@@ -21,7 +21,7 @@ pub(super) enum Access {
 }
 
 /// What disks and file systems ask of memory that they write from, and of offsets and lengths.
-const ALIGNMENT: usize = 4096;
+pub(super) const ALIGNMENT: usize = 4096;
 
 /// Memory that begins where a disk can write from.
 pub(super) struct Aligned {

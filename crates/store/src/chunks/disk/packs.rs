@@ -9,7 +9,7 @@ use cacheroach_model::CHUNK_SIZE;
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::files::{Access, Aligned, Files, PackFile};
+use super::files::{ALIGNMENT, Access, Aligned, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
 use super::walk;
@@ -18,7 +18,8 @@ use crate::chunks::{Cursor, KeptChunk, NewChunk, Page, elsewhere};
 use crate::{Error, Result};
 
 /// How much is written at once: a group of chunks as uploads send them.
-const BUFFER: usize = 8 * (CHUNK_SIZE + BLOCK as usize);
+const BUFFER: usize = 8 * (CHUNK_SIZE + ALIGNMENT);
+const _: () = assert!(ALIGNMENT as u64 == BLOCK, "records fill whole blocks");
 /// How many buffers are kept when nobody writes.
 const IDLE_BUFFERS: usize = 2;
 
