@@ -35,7 +35,7 @@ pub struct Proven {
 }
 
 /// Shows to whoever began an upload that one has the bytes of a chunk, in the same pass that hashes it: the SHA-256 of a
-/// block that no other upload has, its 16 bytes of id behind [`PROOF`], and the chunk's bytes. The id goes first, so whoever
+/// block that no other upload has, its 16 bytes of id behind a fixed prefix, and the chunk's bytes. The id goes first, so whoever
 /// had the bytes once can't have kept something shorter that would do.
 #[must_use]
 pub fn prove(upload: UploadId, chunk: &[u8]) -> Proven {
