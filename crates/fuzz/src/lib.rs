@@ -4,6 +4,7 @@
 
 mod change;
 mod cursor;
+mod hash;
 mod http;
 mod names;
 mod request;
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "conditions", run: http::conditions, tries: 20_000 },
     Target { name: "date", run: http::date, tries: 50_000 },
     Target { name: "metadata", run: http::metadata, tries: 10_000 },
+    Target { name: "hash", run: hash::hash, tries: 2_000 },
     Target { name: "cursor", run: cursor::cursor, tries: 2_000 },
     Target { name: "upload", run: upload::upload, tries: 2_000 },
     Target { name: "request", run: request::request, tries: 2_000 },

@@ -96,6 +96,6 @@ macro_rules! targets {
 }
 
 targets!(
-    path, scope, host, session, token, target, framing, range, conditions, date, metadata, cursor, upload,
-    request,
+    path, scope, host, session, token, target, framing, range, conditions, date, metadata, hash, cursor,
+    upload, request,
 );
