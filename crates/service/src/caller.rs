@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cacheroach_auth::{Authority, Link, Presented, claims};
-use cacheroach_model::{Capabilities, Clock, PrincipalId, Session, SessionId, TenantId, Timestamp};
+use cacheroach_model::{Capabilities, Clock, PrincipalId, Session, TenantId, Timestamp};
 use cacheroach_store::Store;
 use cacheroach_store::changes::FRESH;
 use cacheroach_store::sessions::Standing;
-use quick_cache::sync::Cache;
 
 use crate::bootstrap::PUBLIC_SESSION;
 use crate::error::{Unproven, Why};
+use crate::lately::{Identity, Lately};
 use crate::links::must_be_there;
 use crate::{Error, Result, Service};
 
@@ -86,6 +86,11 @@ impl Caller {
         self.peer
     }
 
+    /// How many sessions it holds besides its own.
+    pub(crate) fn held(&self) -> usize {
+        self.grants.len() + self.public.len()
+    }
+
     pub(crate) fn authority(&self) -> Authority<'_> {
         Authority {
             session: &self.session,
@@ -147,13 +152,14 @@ impl Service {
     /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
     /// address only. [`Error::NotFound`] when the tenant it is on is no more.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
-        if let Some((token, claimed)) = self.callers.proven(token) {
-            return self.callers.identify(claimed, token).await;
+        let lately = &self.callers.lately;
+        if let Some(claimed) = lately.claimed(token, self.now()) {
+            return self.callers.identify(claimed, token.into()).await;
         }
         match claims::verify(&self.keys, token, self.now())? {
             Presented::Session(claimed) => {
-                let token = self.callers.prove(token, &claimed);
-                self.callers.identify(claimed, token).await
+                lately.verified(token.into(), claimed.clone());
+                self.callers.identify(claimed, token.into()).await
             }
             Presented::Link(_) => {
                 Err(Error::Unauthenticated("a signed URL is good at its own address only".into()))
@@ -198,54 +204,17 @@ pub(crate) struct Callers {
     store: Store,
     clock: Arc<dyn Clock>,
     /// Who came lately; it counts as long as nobody told of a change, and four seconds at most.
-    lately: Arc<Cache<Identity, Caller>>,
-    /// Tokens whose signatures were verified, and what they say: that never changes, but its time runs out.
-    proven: Arc<Cache<Arc<str>, Session>>,
-}
-
-/// How many are remembered.
-const LATELY: usize = 8_192;
-
-/// What is looked up of somebody.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Identity {
-    Nobody,
-    /// The row of a session decides.
-    Session(SessionId),
-    /// All is in the token, but whether these exist and what they were granted.
-    Ephemeral(Option<PrincipalId>, Option<PrincipalId>),
-}
-
-impl Identity {
-    fn of(session: &Session) -> Self {
-        match session.id {
-            Some(id) => Identity::Session(id),
-            None => Identity::Ephemeral(session.principal, session.lookup()),
-        }
-    }
+    lately: Arc<Lately>,
 }
 
 impl Callers {
     pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Callers { store, clock, lately: Arc::new(Cache::new(LATELY)), proven: Arc::new(Cache::new(LATELY)) }
-    }
-
-    /// What a token says that was verified before and is good still.
-    fn proven(&self, token: &str) -> Option<(Arc<str>, Session)> {
-        let claimed = self.proven.get(token)?;
-        let is_good = claimed.expires_at.is_some_and(|end| end > self.now());
-        is_good.then(|| (token.into(), claimed))
-    }
-
-    fn prove(&self, token: &str, claimed: &Session) -> Arc<str> {
-        let token = Arc::<str>::from(token);
-        self.proven.insert(Arc::clone(&token), claimed.clone());
-        token
+        Callers { store, clock, lately: Arc::default() }
     }
 
     /// Whoever is remembered and has not changed since, as far as anybody knows.
     fn recall(&self, identity: &Identity) -> Option<Caller> {
-        let caller = self.lately.get(identity).filter(|caller| self.is_fresh(caller))?;
+        let caller = self.lately.caller(identity).filter(|caller| self.is_fresh(caller))?;
         let now = self.now();
         let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= now);
         let sessions = caller.grants.iter().chain(&*caller.public).chain([&caller.session]);
@@ -258,7 +227,7 @@ impl Callers {
         let (token, peer, link, vhost_tenant) = (None, None, None, None);
         let remembered =
             Caller { session, grants, public, vhost_tenant, token, peer, link, seen, remembered: true };
-        self.lately.insert(identity, remembered);
+        self.lately.remember(identity, remembered);
     }
 
     /// Whoever holds a token that says this.

@@ -15,6 +15,7 @@ mod hashing;
 mod health;
 mod hint;
 mod jobs;
+mod lately;
 mod links;
 mod listings;
 mod offers;
