@@ -152,13 +152,13 @@ impl Service {
     /// [`Error::Unauthenticated`] for a token that is not one, is over, or is a signed URL's, which is good at its own
     /// address only. [`Error::NotFound`] when the tenant it is on is no more.
     pub async fn authenticate(&self, token: &str) -> Result<Caller> {
-        let lately = &self.callers.lately;
-        if let Some(claimed) = lately.claimed(token, self.now()) {
+        let (lately, now) = (&self.callers.lately, self.now());
+        if let Some(claimed) = lately.claimed(token, now) {
             return self.callers.identify(claimed, token.into()).await;
         }
-        match claims::verify(&self.keys, token, self.now())? {
+        match claims::verify(&self.keys, token, now)? {
             Presented::Session(claimed) => {
-                lately.verified(token.into(), claimed.clone());
+                lately.verified(token.into(), claimed.clone(), now);
                 self.callers.identify(claimed, token.into()).await
             }
             Presented::Link(_) => {

@@ -45,8 +45,8 @@ impl Weighter<Identity, Caller> for Weight {
 /// Remembers callers, and tokens whose signatures were verified.
 pub(crate) struct Lately {
     callers: Cache<Identity, Caller, Weight>,
-    /// What they say: that never changes, but its time runs out.
-    tokens: Cache<Arc<str>, Session>,
+    /// What they say, and when they were good: their time may run out, or not have come if the clock is set back.
+    tokens: Cache<Arc<str>, (Session, Timestamp)>,
 }
 
 impl Default for Lately {
@@ -65,12 +65,14 @@ impl Lately {
         self.callers.insert(identity, caller);
     }
 
-    /// What a token says that was verified before and whose time has not run out.
+    /// What a token says that was good before and is good now.
     pub(crate) fn claimed(&self, token: &str, now: Timestamp) -> Option<Session> {
-        self.tokens.get(token).filter(|claimed| claimed.expires_at.is_some_and(|end| end > now))
+        let (claimed, then) = self.tokens.get(token)?;
+        let is_good = then <= now && claimed.expires_at.is_some_and(|end| end > now);
+        is_good.then_some(claimed)
     }
 
-    pub(crate) fn verified(&self, token: Arc<str>, claimed: Session) {
-        self.tokens.insert(token, claimed);
+    pub(crate) fn verified(&self, token: Arc<str>, claimed: Session, now: Timestamp) {
+        self.tokens.insert(token, (claimed, now));
     }
 }
