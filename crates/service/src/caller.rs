@@ -214,12 +214,7 @@ impl Callers {
 
     /// Whoever is remembered and has not changed since, as far as anybody knows.
     fn recall(&self, identity: &Identity) -> Option<Caller> {
-        let caller = self.lately.caller(identity).filter(|caller| self.is_fresh(caller))?;
-        let now = self.now();
-        let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= now);
-        let sessions = caller.grants.iter().chain(&*caller.public).chain([&caller.session]);
-        let all_last = !sessions.into_iter().any(is_over);
-        all_last.then_some(caller)
+        self.lately.caller(identity).filter(|caller| self.is_still_good(caller))
     }
 
     fn remember(&self, identity: Identity, caller: &Caller) {
@@ -262,12 +257,12 @@ impl Callers {
         seen.changes == now.changes && seen.at <= now.at && now.at.since(seen.at) < FRESH
     }
 
-    /// The same of a caller whose session has not run out since, either.
+    /// The same of a caller of whose sessions none has run out since, either.
     pub(crate) fn is_still_good(&self, caller: &Caller) -> bool {
-        let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= self.now());
-        self.is_fresh(caller)
-            && caller.link.is_none()
-            && ![&caller.session].into_iter().chain(&*caller.grants).any(is_over)
+        let now = self.now();
+        let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= now);
+        let mut held = caller.grants.iter().chain(&*caller.public).chain([&caller.session]);
+        self.is_fresh(caller) && caller.link.is_none() && !held.any(is_over)
     }
 
     /// What a token says and the store confirms. Its row decides, the token only proves who holds it.

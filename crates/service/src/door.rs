@@ -118,6 +118,15 @@ impl Service {
         Ok(Some(looked_at))
     }
 
+    /// As [`Caller::must`], but nobody is refused by what is only remembered.
+    pub(crate) async fn must(&self, caller: &Caller, capabilities: Capabilities, want: &Want) -> Result<()> {
+        let Err(refused) = caller.must(capabilities, want) else { return Ok(()) };
+        match self.looked_at(caller).await? {
+            Some(looked_at) => looked_at.must(capabilities, want),
+            None => Err(refused),
+        }
+    }
+
     /// For answers that go on for long: whether a caller could still make the call that it made.
     ///
     /// # Errors

@@ -284,7 +284,8 @@ impl Service {
             false => Error::State(text::BAD_STATE.into()),
         })?;
         let goal = Goal::File(progress.upload.path.clone());
-        caller.must(Capabilities::WRITE, &Want::Path(progress.upload.tenant, goal, None))?;
+        let want = Want::Path(progress.upload.tenant, goal, None);
+        self.must(caller, Capabilities::WRITE, &want).await?;
         Ok(progress)
     }
 

@@ -7,7 +7,7 @@ use cacheroach_api::session::scope::Kind;
 use cacheroach_api::session::{Location, Scope, Session};
 use cacheroach_api::token::IssueRequest;
 use cacheroach_api::token::tokens_client::TokensClient;
-use cacheroach_faults::upload::{channel, scratchpad, with};
+use cacheroach_faults::upload::{begin, channel, scratchpad, transfer, with};
 use cacheroach_faults::{Random, Wire};
 
 use crate::deeds::SMALL;
@@ -68,12 +68,16 @@ pub(crate) fn what_is_granted_on_one_server_counts_at_once_on_another_that_hears
         let made = principals.ensure(with(&shared.token, request)).await.unwrap().into_inner();
         let somebody = made.principal.unwrap().id.unwrap();
         let all = Capabilities { read: true, write: true, delegate: true, ..Default::default() };
-        let wire = Wire::new(&issue(&shared, &somebody, Kind::OnPrincipal(somebody.clone()), all).await);
+        let token = issue(&shared, &somebody, Kind::OnPrincipal(somebody.clone()), all).await;
+        let wire = Wire::new(&token);
         let put = async |path: &str| wire.put(&shared.url(1, path), "content").await.unwrap().status;
         assert_eq!((put("/drop/a").await, put("/drop/a").await), (403, 403));
         let location = Location { tenant_id: Some(scratchpad()), path: "/drop/*".into(), version: 0 };
         let write = Capabilities { write: true, ..Default::default() };
         issue(&shared, &somebody, Kind::OnLocation(location), write).await;
+        // What is asked for inside is asked there, too.
+        let begun = begin(channel(&shared.site.url(0)), &token, "/drop/b").await.unwrap();
+        transfer(channel(&shared.site.url(1)), &token, begun, b"content").await.unwrap();
         assert_eq!((put("/drop/a").await, put("/other").await), (202, 403));
     });
     shared.stop();

@@ -56,7 +56,12 @@ impl Found {
         // A piece shares its bytes with the whole.
         let pieces = self.pieces.len() * (size_of::<Piece>() + 32);
         let whole = self.whole.as_ref().map_or(0, Bytes::len);
-        OVERHEAD + 2 * self.file.path.as_str().len() + described + pieces + whole
+        OVERHEAD
+            + 2 * self.file.path.as_str().len()
+            + self.file.content_type.len()
+            + described
+            + pieces
+            + whole
     }
 }
 
@@ -127,23 +132,16 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::time::Duration;
 
-    use cacheroach_model::{Clock, Expected, Tenant, Timestamp};
+    use cacheroach_model::{Expected, Tenant};
     use cacheroach_store::files::NewFile;
     use cacheroach_store::{Location, Settings, Tier};
 
     use super::*;
-
-    struct Fixed;
-
-    impl Clock for Fixed {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_seconds(1_700_000_000)
-        }
-    }
+    use crate::seams::Still;
 
     async fn store(dir: &std::path::Path) -> Store {
         let settings = Settings::new(Location::Sqlite(dir.to_owned()), Tier::Memory);
-        cacheroach_store::open(&settings, Arc::new(Fixed)).await.unwrap()
+        cacheroach_store::open(&settings, Arc::new(Still)).await.unwrap()
     }
 
     async fn tenant(store: &Store, id: u8) -> TenantId {

@@ -90,21 +90,17 @@ fn setup(connect: &Connect, dialect: Dialect) -> String {
     };
     let mut setup = sql!("SET default_transaction_isolation = '{isolation}'");
     let said = connect.config.get_options().unwrap_or_default();
-    for setting in ["statement_timeout", "idle_in_transaction_session_timeout"] {
-        if !said.contains(setting) {
-            setup += "; ";
-            setup += &sql!("SET {setting} = '{}ms'", STATEMENT_TIMEOUT.as_millis());
-        }
-    }
+    let patience = format!("{}ms", STATEMENT_TIMEOUT.as_millis());
+    let mut settings =
+        vec![("statement_timeout", &*patience), ("idle_in_transaction_session_timeout", &*patience)];
     if dialect == Dialect::Postgres {
         // Our statements walk an index in its order and stop. Of a table without statistics, as all are in their first
         // minutes, PostgreSQL expects few rows, and would rather find all of them and sort.
-        for setting in ["enable_bitmapscan"] {
-            if !said.contains(setting) {
-                setup += "; ";
-                setup += &sql!("SET {setting} = off");
-            }
-        }
+        settings.push(("enable_bitmapscan", "off"));
+    }
+    for (setting, value) in settings.into_iter().filter(|(setting, _)| !said.contains(setting)) {
+        setup += "; ";
+        setup += &sql!("SET {setting} = '{value}'");
     }
     setup
 }
