@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use cacheroach_api::store::PurgeResponse;
 use cacheroach_auth::Keys;
-use cacheroach_model::{CHUNK_SIZE, Clock, Random, Timestamp};
+use cacheroach_model::{Clock, Random, Timestamp};
 use cacheroach_store::Store;
 use cacheroach_store::buffers::Buffers;
 use tokio::sync::Semaphore;
@@ -148,7 +148,7 @@ impl Service {
             random,
             settings,
             room,
-            buffers: Buffers::new(CHUNK_SIZE),
+            buffers: Buffers::default(),
             openings,
             fetcher,
             hashing,

@@ -4,11 +4,11 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use cacheroach_hash::{Whole, hash};
-use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
+use cacheroach_model::{Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
-use cacheroach_store::buffers::Buffers;
+use cacheroach_store::buffers::{Buffer, Buffers};
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
@@ -34,8 +34,10 @@ pub struct Writer {
     id: UploadId,
     /// Whether the store knows of the upload: small contents never need that.
     begun: bool,
-    /// Bytes of a chunk that is not full.
-    filling: Vec<u8>,
+    /// All bytes, as long as they are few.
+    small: Vec<u8>,
+    /// Those of a chunk that is not full, of a content that is not small.
+    filling: Option<Buffer>,
     /// Full chunks that nobody works on yet.
     full: Vec<Bytes>,
     /// The group before, on its way.
@@ -98,7 +100,8 @@ impl Writer {
             timeout,
             id,
             begun: false,
-            filling: Vec::new(),
+            small: Vec::new(),
+            filling: None,
             full: Vec::new(),
             working: None,
             stored: Stored::default(),
@@ -109,20 +112,26 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Busy`] when too many large contents are on their way already; the store's. The content is lost then.
-    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
-        if self.permit.is_none() && self.filling.len() + bytes.len() > INLINE_SIZE {
+    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        if self.permit.is_none() {
+            if self.small.len() + bytes.len() <= INLINE_SIZE {
+                self.small.extend_from_slice(&bytes);
+                return Ok(());
+            }
             let permit = Arc::clone(&self.room).try_acquire_owned();
             self.permit = Some(permit.map_err(|_| Error::Busy)?);
+            let small = mem::take(&mut self.small);
+            self.fill(small.into()).await?;
         }
+        self.fill(bytes).await
+    }
+
+    async fn fill(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            if self.permit.is_some() && self.filling.capacity() < CHUNK_SIZE {
-                let begun = mem::replace(&mut self.filling, self.buffers.take());
-                self.filling.extend_from_slice(&begun);
-            }
-            let room = CHUNK_SIZE - self.filling.len();
-            self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
-            if self.filling.len() == CHUNK_SIZE {
-                self.full.push(self.buffers.freeze(mem::take(&mut self.filling)));
+            let filling = self.filling.get_or_insert_with(|| self.buffers.take());
+            bytes.advance(filling.fill(&bytes));
+            if filling.is_full() {
+                self.full.extend(self.filling.take().map(Buffer::freeze));
                 // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
                 if self.full.len() == GROUP || self.working.as_ref().is_none_or(JoinHandle::is_finished) {
                     self.store_full().await?;
@@ -137,13 +146,10 @@ impl Writer {
     /// # Errors
     /// [`Error::Conflict`] when something else is there than was expected; the store's. Nothing is visible then.
     pub async fn finish(mut self) -> Result<Written> {
-        if !self.begun && self.full.is_empty() && self.filling.len() <= INLINE_SIZE {
+        if self.permit.is_none() {
             return self.finish_small().await;
         }
-        if !self.filling.is_empty() {
-            let last = self.buffers.freeze(mem::take(&mut self.filling));
-            self.full.push(last);
-        }
+        self.full.extend(self.filling.take().map(Buffer::freeze));
         self.store_full().await?;
         self.wait().await?;
         let stored = mem::take(&mut self.stored);
@@ -167,8 +173,8 @@ impl Writer {
         }
     }
 
-    async fn finish_small(self) -> Result<Written> {
-        let content = Bytes::from(self.filling.clone());
+    async fn finish_small(mut self) -> Result<Written> {
+        let content = Bytes::from(mem::take(&mut self.small));
         let (hash, size) = (hash(&content), content.len() as u64);
         let version = self.store.metadata.put_file(&self.file(hash), content).await?;
         hit(Failpoint::PutAfterCommit);

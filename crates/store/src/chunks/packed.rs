@@ -96,8 +96,8 @@ fn pack(chunk: NewChunk, compressor: &mut Compressor<'_>) -> NewChunk {
     };
     if bytes.len() > 2 * SAMPLES * SAMPLE {
         let stride = bytes.len() / SAMPLES;
-        let samples = (0..SAMPLES).flat_map(|sample| &bytes[sample * stride..][..SAMPLE]);
-        if shrinks(&samples.copied().collect::<Vec<_>>()).is_none() {
+        let samples: Vec<_> = (0..SAMPLES).map(|sample| &bytes[sample * stride..][..SAMPLE]).collect();
+        if shrinks(&samples.concat()).is_none() {
             return chunk;
         }
     }

@@ -1,55 +1,24 @@
 //! What packs need of a file system, so that tests can put a failing one in its place; and the real one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
-use std::ops::{Deref, DerefMut};
+use std::io::{self, IoSlice, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, OFlags, fallocate, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, pwritev};
 
 /// What a pack is opened for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Access {
+    /// By way of the kernel's cache.
     Read,
+    /// Past that cache, where the file system can: for what is not read again soon. In whole blocks, to aligned memory.
+    ReadPast,
     /// Punching holes needs it too.
     Write,
-}
-
-/// What disks and file systems ask of memory that they write from, and of offsets and lengths.
-pub(super) const ALIGNMENT: usize = 4096;
-
-/// Memory that begins where a disk can write from.
-pub(super) struct Aligned {
-    memory: Box<[u8]>,
-    start: usize,
-    length: usize,
-}
-
-impl Aligned {
-    pub(super) fn zeroed(length: usize) -> Self {
-        let memory = vec![0; length + ALIGNMENT].into_boxed_slice();
-        let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Aligned { memory, start, length }
-    }
-}
-
-impl Deref for Aligned {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.memory[self.start..][..self.length]
-    }
-}
-
-impl DerefMut for Aligned {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..][..self.length]
-    }
 }
 
 /// A directory of packs.
@@ -68,16 +37,17 @@ pub(super) trait Files: Send + Sync {
 
 /// One pack.
 pub(super) trait PackFile: Send + Sync {
-    /// As many bytes as there are, at most this many, into an empty buffer.
-    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()>;
-    /// The same into a buffer of its own.
+    /// Reads as much as there is, at most what there is room for; answers how much that is.
+    fn read_into(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
+    /// The same into memory of its own.
     fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(length);
-        self.read_into(offset, length, &mut bytes)?;
+        let mut bytes = vec![0; length];
+        let read = self.read_into(offset, &mut bytes)?;
+        bytes.truncate(read);
         Ok(bytes)
     }
-    /// All of the bytes. Whole blocks in aligned memory may go to the disk without a copy in the kernel.
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// All of the parts, one behind the other. Whole blocks in aligned memory go to the disk without a copy in the kernel.
+    fn write(&self, offset: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()>;
     /// Makes what was written survive the loss of power.
     fn sync(&self) -> io::Result<()>;
     /// How long it is, and when it was changed last.
@@ -143,13 +113,16 @@ impl Files for Folder {
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(number))?;
         // Nobody reads soon what was just written, and copying it to the kernel's cache is dearer than all else about a
-        // write together. A file system that can't says so, here or at the first write.
-        let _ = fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::DIRECT);
+        // write together.
+        go_past_cache(&file)?;
         Ok(Arc::new(file))
     }
 
     fn open(&self, number: u32, access: Access) -> io::Result<Arc<dyn PackFile>> {
         let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.path(number))?;
+        if access == Access::ReadPast {
+            go_past_cache(&file)?;
+        }
         Ok(Arc::new(file))
     }
 
@@ -162,34 +135,48 @@ impl Files for Folder {
     }
 }
 
+/// Past the kernel's cache from here on. A file system that can't says so, here or when it is read or written.
+fn go_past_cache(file: &File) -> io::Result<()> {
+    let _ = fcntl_setfl(file, fcntl_getfl(file)? | OFlags::DIRECT);
+    Ok(())
+}
+
+/// By way of it again, if the error says that this file system, or this memory, is not made for going past it.
+fn go_by_cache(file: &File, error: Errno) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    if error != Errno::INVAL || !flags.contains(OFlags::DIRECT) {
+        return Err(error.into());
+    }
+    Ok(fcntl_setfl(file, flags - OFlags::DIRECT)?)
+}
+
 impl PackFile for File {
-    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        // Into memory that was not zeroed first: half a MiB of zeros costs as much as the read.
-        bytes.reserve(length);
-        while bytes.len() < length {
-            let at = offset + bytes.len() as u64;
-            match pread(self, spare_capacity(bytes), at) {
+    fn read_into(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match pread(self, &mut bytes[read..], offset + read as u64) {
                 Ok(0) => break,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Ok(more) => read += more,
+                Err(Errno::INTR) => {}
+                Err(error) => go_by_cache(self, error)?,
             }
         }
-        bytes.truncate(length);
-        Ok(())
+        Ok(read)
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let flags = fcntl_getfl(self)?;
-        match self.write_all_at(bytes, offset) {
-            // The memory, or the file system, is not made for it.
-            Err(error)
-                if flags.contains(OFlags::DIRECT) && Errno::from_io_error(&error) == Some(Errno::INVAL) =>
-            {
-                fcntl_setfl(self, flags - OFlags::DIRECT)?;
-                self.write_all_at(bytes, offset)
+    fn write(&self, mut offset: u64, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        while !parts.is_empty() {
+            match pwritev(self, parts, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut parts, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => go_by_cache(self, error)?,
             }
-            answer => answer,
         }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -219,6 +206,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::buffers::Aligned;
 
     #[test]
     fn only_packs_have_numbers() {
@@ -248,21 +236,18 @@ mod tests {
     #[test]
     fn what_is_not_aligned_is_written_like_what_is() {
         let scratch = tempfile::tempdir().unwrap();
-        let file = Folder::open(scratch.path()).unwrap().create(1).unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        let file = folder.create(1).unwrap();
         let mut whole = Aligned::zeroed(8192);
         whole.fill(1);
-        file.write(0, &whole).unwrap();
-        file.write(8192, &whole[1..]).unwrap();
-        file.write(16383, &[2]).unwrap();
-        let read = file.read(0, 20_000).unwrap();
-        assert_eq!(read, [[1].repeat(16383), vec![2]].concat());
-    }
-
-    #[test]
-    fn memory_is_aligned() {
-        for length in [0, 4096, 1 << 21] {
-            let memory = Aligned::zeroed(length);
-            assert_eq!((memory.len(), memory.as_ptr().align_offset(ALIGNMENT)), (length, 0));
-        }
+        file.write(0, &mut [IoSlice::new(&whole[..4096]), IoSlice::new(&whole[4096..])]).unwrap();
+        file.write(8192, &mut [IoSlice::new(&whole[1..]), IoSlice::new(&[2])]).unwrap();
+        let expected = [[1].repeat(16383), vec![2]].concat();
+        assert_eq!(file.read(0, 20_000).unwrap(), expected);
+        let past = folder.open(1, Access::ReadPast).unwrap();
+        let mut memory = Aligned::zeroed(20_480);
+        assert_eq!(past.read_into(0, &mut memory).unwrap(), 16384);
+        assert_eq!(memory[..16384], expected);
+        assert_eq!(past.read(1, 20_000).unwrap(), expected[1..]);
     }
 }

@@ -42,6 +42,7 @@ mod files;
 mod pack;
 mod packs;
 mod record;
+mod records;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -1,14 +1,16 @@
 //! One pack that is written to: records are appended by many at once, and share syncs.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::files::{Aligned, PackFile};
-use super::record::{self, BLOCK, Spot, room};
+use super::files::PackFile;
+use super::record::{self, BLOCK, Spot};
+use super::records::{GROUP, Records};
 use super::walk::timestamp;
+use crate::buffers::Aligned;
 use crate::chunks::{NewChunk, Place};
 use crate::{Error, Result};
 
@@ -58,7 +60,7 @@ impl Pack {
         let header = record::pack_header(number, seed);
         let mut block = Aligned::zeroed(header.len());
         block.copy_from_slice(&header);
-        file.write(0, &block)?;
+        file.write(0, &mut [IoSlice::new(&block)])?;
         Ok(Pack { number, file, seed, state: Mutex::default() })
     }
 
@@ -79,38 +81,33 @@ impl Pack {
         self.state().waiting.len()
     }
 
-    /// Writes chunks into a region that was reserved for them, by way of a buffer with room for a chunk at least.
+    /// Writes chunks into a region that was reserved for them, by way of memory with room for [`GROUP`] records.
     pub(super) fn append(
         &self,
         region: Region,
         chunks: &[NewChunk],
-        buffer: &mut Aligned,
+        memory: &mut [u8],
     ) -> io::Result<Vec<Place>> {
         let written_at = timestamp(now());
         let mut places = Vec::with_capacity(chunks.len());
-        let (mut at, mut filled) = (region.offset, 0);
-        for chunk in chunks {
-            let length = u32::try_from(chunk.bytes.len()).map_err(io::Error::other)?;
-            let block = u32::try_from((at + filled as u64) / BLOCK).map_err(io::Error::other)?;
-            let room = usize::try_from(room(length)).map_err(io::Error::other)?;
-            if filled + room > buffer.len() {
-                self.write(region, at, &buffer[..filled])?;
-                (at, filled) = (at + filled as u64, 0);
+        let mut at = region.offset;
+        for group in chunks.chunks(GROUP) {
+            let mut records = Records::new(memory);
+            let mut end = at;
+            for chunk in group {
+                let (header, checksum) = record::header(chunk, written_at, self.seed);
+                let length = u32::try_from(chunk.bytes.len()).map_err(io::Error::other)?;
+                let block = u32::try_from(end / BLOCK).map_err(io::Error::other)?;
+                places.push(Spot { pack: self.number, block, length, checksum }.place());
+                end += records.add(&header, &chunk.bytes) as u64;
             }
-            let record = &mut buffer[filled..][..room];
-            let checksum = record::fill(record, chunk, written_at, self.seed);
-            places.push(Spot { pack: self.number, block, length, checksum }.place());
-            filled += room;
+            self.file.write(at, &mut records.parts()).inspect_err(|error| {
+                self.abandon(error);
+                self.discard(region);
+            })?;
+            at = end;
         }
-        self.write(region, at, &buffer[..filled])?;
         Ok(places)
-    }
-
-    fn write(&self, region: Region, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write(at, bytes).inspect_err(|error| {
-            self.abandon(error);
-            self.discard(region);
-        })
     }
 
     /// Answers once the places survive the loss of power: after a sync that begins after this was called. One writer

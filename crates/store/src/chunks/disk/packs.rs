@@ -6,22 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cacheroach_model::CHUNK_SIZE;
+use quick_cache::sync::Cache;
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::files::{ALIGNMENT, Access, Aligned, Files, PackFile};
+use super::files::{Access, Files, PackFile};
 use super::pack::{Answer, Pack, Region};
 use super::record::{self, BLOCK, HEADER, Spot, room};
+use super::records::GROUP;
 use super::walk;
-use crate::buffers::Buffers;
+use crate::buffers::{ALIGNMENT, Aligned, Buffer, Buffers};
 use crate::chunks::{Cursor, KeptChunk, NewChunk, Page, elsewhere};
 use crate::{Error, Result};
 
-/// How much is written at once: a group of chunks as uploads send them.
-const BUFFER: usize = 8 * (CHUNK_SIZE + ALIGNMENT);
 const _: () = assert!(ALIGNMENT as u64 == BLOCK, "records fill whole blocks");
-/// How many buffers are kept when nobody writes.
-const IDLE_BUFFERS: usize = 2;
+/// How much memory for records is kept when nobody writes.
+const IDLE_MEMORIES: usize = 2;
+/// Of how many chunks that were read once it is known, in 32 GiB.
+const READ_ONCE: usize = 1 << 16;
 
 /// The packs. Everything here blocks.
 pub(super) struct Packs {
@@ -30,9 +32,12 @@ pub(super) struct Packs {
     full_at: u64,
     writing: Mutex<Writing>,
     handles: Handles,
-    /// Each as long as [`BUFFER`], with anything in it.
-    writing_from: Mutex<Vec<Aligned>>,
-    /// With room for the record of a full chunk each.
+    /// The same for reading past the kernel's cache.
+    past_cache: Handles,
+    /// Records, by pack and block, that were read past that cache.
+    read_once: Cache<(u32, u32), ()>,
+    /// Each with room for [`GROUP`] records, and anything in it.
+    memories: Mutex<Vec<Aligned>>,
     reading: Buffers,
 }
 
@@ -61,9 +66,17 @@ impl Packs {
     pub(super) fn open(files: Box<dyn Files>, full_at: u64, most_handles: usize) -> Result<Self> {
         let highest = files.highest()?;
         let writing = Mutex::new(Writing { pack: None, highest, void: None });
-        let handles = Handles { most: most_handles.max(1), open: Mutex::default() };
-        let reading = Buffers::new(HEADER + CHUNK_SIZE);
-        Ok(Packs { files, full_at, writing, handles, writing_from: Mutex::default(), reading })
+        let handles = || Handles { most: most_handles.max(1), open: Mutex::default() };
+        Ok(Packs {
+            files,
+            full_at,
+            writing,
+            handles: handles(),
+            past_cache: handles(),
+            read_once: Cache::new(READ_ONCE),
+            memories: Mutex::default(),
+            reading: Buffers::default(),
+        })
     }
 
     /// Writes a batch. Its caller is answered when it is synced, the permit goes when it is written: syncs are shared
@@ -88,12 +101,12 @@ impl Packs {
             }
         }
         let (pack, region) = self.reserve(length).map_err(classify)?;
-        let idle = lock(&self.writing_from).pop();
-        let mut buffer = idle.unwrap_or_else(|| Aligned::zeroed(BUFFER));
-        let places = pack.append(region, chunks, &mut buffer).map_err(classify);
-        let mut idle = lock(&self.writing_from);
-        if idle.len() < IDLE_BUFFERS {
-            idle.push(buffer);
+        let idle = lock(&self.memories).pop();
+        let mut memory = idle.unwrap_or_else(|| Aligned::zeroed(GROUP * (HEADER + CHUNK_SIZE + ALIGNMENT)));
+        let places = pack.append(region, chunks, &mut memory).map_err(classify);
+        let mut idle = lock(&self.memories);
+        if idle.len() < IDLE_MEMORIES {
+            idle.push(memory);
         }
         Ok((pack, region, places?))
     }
@@ -142,28 +155,24 @@ impl Packs {
     pub(super) fn read(&self, chunk: &KeptChunk) -> Result<Bytes> {
         let spot = parse(chunk)?;
         let damaged = |what| damaged(spot, chunk, what);
-        let file = self.handle(spot.pack).map_err(|error| match error.kind() {
+        let file = self.handle(spot).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => damaged("the pack is missing"),
             _ => classify(error),
         })?;
-        let length = HEADER + spot.length as usize;
-        // Who keeps a small chunk must not keep the room of a large one.
-        let is_full = spot.length as usize == CHUNK_SIZE;
-        let mut record = if is_full { self.reading.take() } else { Vec::with_capacity(length) };
-        let read = file.read_into(spot.offset(), length, &mut record);
-        // From here on it goes back whatever becomes of it.
-        let record = self.reading.freeze(record);
-        read.map_err(classify)?;
-        if record.len() < length {
+        let length = spot.length as usize;
+        let is_full = length == CHUNK_SIZE;
+        let mut buffer = if is_full { self.reading.take() } else { Buffer::small(length) };
+        let read = file.read_into(spot.offset(), buffer.record()).map_err(classify)?;
+        let Some(record) = buffer.record()[..read].get(..HEADER + length) else {
             return Err(damaged("the pack is cut off"));
-        }
-        if !record::names(&record, chunk) {
+        };
+        if !record::names(record, chunk) {
             return Err(damaged("the header is not the chunk's"));
         }
-        if record::checksum(&record) != spot.checksum {
+        if record::checksum(record) != spot.checksum {
             return Err(damaged("the checksum differs"));
         }
-        Ok(record.slice(HEADER..))
+        Ok(buffer.freeze_to(length))
     }
 
     /// Makes a hole of a chunk's record. Not synced: what comes back after a loss of power is the sweep's.
@@ -202,12 +211,21 @@ impl Packs {
         walk::page(number, &*file, block, limit.max(1)).map_err(classify)
     }
 
-    fn handle(&self, number: u32) -> io::Result<Arc<dyn PackFile>> {
-        if let Some(file) = self.handles.find(number) {
+    /// The first time a record is read past the kernel's cache: what is not read again soon should push nothing out of it,
+    /// and the copy from there costs more than all else. From the second time on by way of the cache.
+    fn handle(&self, spot: Spot) -> io::Result<Arc<dyn PackFile>> {
+        let record = (spot.pack, spot.block);
+        let (handles, access) = if self.read_once.get(&record).is_some() {
+            (&self.handles, Access::Read)
+        } else {
+            self.read_once.insert(record, ());
+            (&self.past_cache, Access::ReadPast)
+        };
+        if let Some(file) = handles.find(spot.pack) {
             return Ok(file);
         }
-        let file = self.files.open(number, Access::Read)?;
-        self.handles.add(number, file.clone());
+        let file = self.files.open(spot.pack, access)?;
+        handles.add(spot.pack, file.clone());
         Ok(file)
     }
 

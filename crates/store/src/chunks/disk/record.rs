@@ -1,14 +1,15 @@
 //! The bytes of headers and places. The format is described in [`super`].
 
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_64_with_seed};
 
+use crate::buffers::HEAD;
 use crate::chunks::{KeptChunk, NewChunk, Place};
 
 /// Packs and records begin and end at multiples of this.
 pub(super) const BLOCK: u64 = 4096;
 /// Of a record; the chunk's bytes follow.
-pub(super) const HEADER: usize = 128;
+pub(super) const HEADER: usize = HEAD;
 
 const PACK_MAGIC: &[u8; 8] = b"crpacks\x01";
 const RECORD_MAGIC: &[u8; 8] = b"crchunk\x01";
@@ -28,27 +29,25 @@ pub(super) fn pack_header(number: u32, seed: u64) -> Vec<u8> {
     header
 }
 
-/// Makes a chunk's record of as much memory as it takes; answers the checksum.
-pub(super) fn fill(record: &mut [u8], chunk: &NewChunk, written_at: Timestamp, seed: u64) -> u64 {
-    let length = chunk.bytes.len();
-    let (header, rest) = record.split_at_mut(HEADER);
-    let (bytes, padding) = rest.split_at_mut(length);
-    bytes.copy_from_slice(&chunk.bytes);
-    padding.fill(0);
-    header.fill(0);
+/// A chunk's header, and its checksum.
+pub(super) fn header(chunk: &NewChunk, written_at: Timestamp, seed: u64) -> ([u8; HEADER], u64) {
+    let mut header = [0; HEADER];
     header[..8].copy_from_slice(RECORD_MAGIC);
-    let length_field = u32::try_from(length).expect("a chunk is small");
-    header[8..12].copy_from_slice(&length_field.to_be_bytes());
+    let length = u32::try_from(chunk.bytes.len()).expect("a chunk is small");
+    header[8..12].copy_from_slice(&length.to_be_bytes());
     header[16..24].copy_from_slice(&chunk.generation.to_be_bytes());
     header[24..40].copy_from_slice(chunk.tenant.as_bytes());
     header[48..56].copy_from_slice(&written_at.micros().to_be_bytes());
     header[HASH..].copy_from_slice(chunk.hash.as_bytes());
-    let checksum = checksum(&record[..HEADER + length]);
-    let header = &mut record[..HEADER];
+    // The same as of both in one piece.
+    let mut checksum = Xxh3Default::new();
+    checksum.update(chunk.hash.as_bytes());
+    checksum.update(&chunk.bytes);
+    let checksum = checksum.digest();
     header[40..48].copy_from_slice(&checksum.to_be_bytes());
-    let own = xxh3_64_with_seed(header, seed);
+    let own = xxh3_64_with_seed(&header, seed);
     header[88..96].copy_from_slice(&own.to_be_bytes());
-    checksum
+    (header, checksum)
 }
 
 /// Whether a record's header is that of this chunk.
@@ -193,14 +192,11 @@ mod tests {
             bytes: Bytes::from_static(b"some bytes"),
         };
         let written_at = Timestamp::from_micros(5);
-        // Used before, for another chunk.
-        let mut record = vec![0xff; 4096];
-        let sum = fill(&mut record, &chunk, written_at, 99);
+        let (header, sum) = header(&chunk, written_at, 99);
+        let record = [&header[..], &chunk.bytes].concat();
         let named = parse_header(&record[..HEADER], 99).unwrap();
         assert_eq!((named.written_at, named.checksum, named.length), (Some(written_at), sum, 10));
-        assert_eq!(&record[HEADER..][..10], b"some bytes");
-        assert!(record[HEADER + 10..].iter().all(|byte| *byte == 0));
-        assert_eq!(checksum(&record[..HEADER + 10]), sum);
+        assert_eq!(checksum(&record), sum);
         assert_ne!(checksum(&record[..HEADER + 9]), sum);
         let kept = KeptChunk { tenant: chunk.tenant, hash: chunk.hash, length: 10, place: Place(Vec::new()) };
         assert!(names(&record, &kept));

@@ -1,7 +1,7 @@
 //! A directory of packs that fails on demand, and whose machine can lose power.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -123,23 +123,23 @@ impl FaultyPack {
 }
 
 impl PackFile for FaultyPack {
-    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        self.inner.read_into(offset, length, bytes)?;
+    fn read_into(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut read = self.inner.read_into(offset, bytes)?;
         for (at, written) in self.faults.unsynced.lock().unwrap().get(&self.number).into_iter().flatten() {
             for (at, byte) in (*at..).zip(written).filter(|(at, _)| *at >= offset) {
                 let at = usize::try_from(at - offset).unwrap();
-                if at < length {
-                    bytes.resize(bytes.len().max(at + 1), 0);
+                if at < bytes.len() {
+                    read = read.max(at + 1);
                     bytes[at] = *byte;
                 }
             }
         }
-        Ok(())
+        Ok(read)
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, offset: u64, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
         self.note(failing(&self.faults.fail_write))?;
-        let mut bytes = bytes.to_vec();
+        let mut bytes = parts.iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>();
         let mut cut = false;
         if let Some(room) = self.faults.room.lock().unwrap().as_mut() {
             cut = bytes.len() > *room;
@@ -162,7 +162,7 @@ impl PackFile for FaultyPack {
         drop(closed);
         self.note(failing(&self.faults.fail_sync))?;
         for (offset, bytes) in written {
-            self.inner.write(offset, &bytes)?;
+            self.inner.write(offset, &mut [IoSlice::new(&bytes)])?;
         }
         self.inner.sync()
     }
