@@ -14,7 +14,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde_json::json;
 
-use super::answer::{self, empty, set, set_version};
+use super::answer::{self, empty, set, set_fixed, set_version};
 use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
@@ -268,12 +268,12 @@ pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) 
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
         Verdict::Proceed => whole_or_parts(method, headers, &file, &content, &validators).await?,
     };
-    set(&mut response, header::ETAG, &validators.etag);
-    set(&mut response, header::LAST_MODIFIED, &date::format(file.modified_at));
-    set(&mut response, header::ACCEPT_RANGES, "bytes");
-    set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
-    set(&mut response, header::VARY, "Authorization, Cookie");
+    set(&mut response, header::ETAG, validators.etag);
+    set(&mut response, header::LAST_MODIFIED, date::format(file.modified_at));
+    set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
+    set_fixed(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
+    set_fixed(&mut response, header::VARY, "Authorization, Cookie");
     set_version(&mut response, file.version.0);
     metadata::show(response.headers_mut(), &file.metadata);
     Ok(response)
@@ -335,7 +335,7 @@ async fn one(method: &Method, content: &Content, part: Part, content_type: &str)
         *response.body_mut() = stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)));
     }
     set(&mut response, header::CONTENT_TYPE, content_type);
-    set(&mut response, header::CONTENT_LENGTH, &part.length().to_string());
+    set(&mut response, header::CONTENT_LENGTH, part.length());
     Ok(response)
 }
 

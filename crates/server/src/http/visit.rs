@@ -6,7 +6,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, h
 use cacheroach_model::Origin;
 use cacheroach_service::AtHost;
 
-use super::answer::{empty, set};
+use super::answer::{empty, set, set_fixed};
 use super::files::USER_CONTENT;
 use crate::body::Body;
 use crate::caller::{Credential, query};
@@ -84,7 +84,7 @@ impl Visit {
 
     /// The last word on an answer, whatever it is.
     pub(super) fn finish(&self, response: &mut Response<Body>) {
-        set(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        set_fixed(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         let is_user_content = response
             .headers()
             .get(header::CONTENT_SECURITY_POLICY)
