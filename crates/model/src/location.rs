@@ -110,20 +110,16 @@ fn check(text: &str) -> Result<(), PathError> {
 /// the top, a last slash goes.
 #[must_use]
 pub fn canonical(text: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
+    let mut clean = String::with_capacity(text.len());
     for segment in text.split('/') {
         match segment {
             "" | "." => {}
-            ".." => {
-                segments.pop();
+            ".." => clean.truncate(clean.rfind('/').unwrap_or(0)),
+            segment => {
+                clean.push('/');
+                clean.push_str(segment);
             }
-            segment => segments.push(segment),
         }
-    }
-    let mut clean = String::with_capacity(text.len());
-    for segment in &segments {
-        clean.push('/');
-        clean.push_str(segment);
     }
     if clean.is_empty() { "/".into() } else { clean }
 }

@@ -76,11 +76,7 @@ pub(super) fn not_allowed() -> Response<Body> {
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE, PATCH, COPY, MOVE";
 
 /// Sets a header to what is known to be one. A value with anything but visible ASCII is left out rather than trusted.
-pub(super) fn set(
-    response: &mut Response<Body>,
-    name: header::HeaderName,
-    value: impl TryInto<HeaderValue>,
-) {
+pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: impl TryInto<HeaderValue>) {
     if let Ok(value) = value.try_into() {
         response.headers_mut().insert(name, value);
     }

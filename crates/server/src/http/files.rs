@@ -1,5 +1,7 @@
 //! Reading files and directories.
 
+use std::fmt::Write as _;
+
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -256,7 +258,9 @@ async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
 
 /// What tells one content of a file from another.
 pub(super) fn validators(file: &File) -> Validators {
-    Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) }
+    let mut etag = String::with_capacity(66);
+    let _ = write!(etag, "\"{}\"", file.hash);
+    Validators { etag, modified: whole_seconds(file.modified_at) }
 }
 
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
@@ -322,7 +326,11 @@ async fn content_type(file: &File, content: &Content) -> Result<String> {
     if let Some(known) = known_type(file) {
         return Ok(known.to_owned());
     }
-    let head = content.read(0..file.size.min(512)).try_next().await?.unwrap_or_default();
+    let range = 0..file.size.min(512);
+    let head = match content.at_hand(&range) {
+        Some(head) => head,
+        None => content.read(range).try_next().await?.unwrap_or_default(),
+    };
     Ok(media::sniff(&head).to_owned())
 }
 
@@ -330,9 +338,15 @@ async fn content_type(file: &File, content: &Content) -> Result<String> {
 async fn one(method: &Method, content: &Content, part: Part, content_type: &str) -> Result<Response<Body>> {
     let mut response = empty(StatusCode::OK);
     if *method != Method::HEAD {
-        let mut bytes = content.read(part.start..part.end);
-        let first = bytes.try_next().await?;
-        *response.body_mut() = stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)));
+        let range = part.start..part.end;
+        *response.body_mut() = match content.at_hand(&range) {
+            Some(bytes) => answer::body(bytes),
+            None => {
+                let mut bytes = content.read(range);
+                let first = bytes.try_next().await?;
+                stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)))
+            }
+        };
     }
     set(&mut response, header::CONTENT_TYPE, content_type);
     set(&mut response, header::CONTENT_LENGTH, part.length());

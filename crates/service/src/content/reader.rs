@@ -47,7 +47,7 @@ impl Content {
     /// Damage, before the first byte or in the stream, which ends there; as it does when the reader may read no more.
     #[must_use]
     pub fn read(&self, range: Range<u64>) -> Stream<Bytes> {
-        if let Some(part) = self.whole(&range) {
+        if let Some(part) = self.at_hand(&range) {
             return Box::pin(stream::once(std::future::ready(Ok(part))));
         }
         let (store, tenant, rope, end) = (self.store.clone(), self.tenant, self.found.file.rope, range.end);
@@ -74,8 +74,9 @@ impl Content {
         }))
     }
 
-    /// Bytes that are here already, to somebody who needs no second look.
-    fn whole(&self, range: &Range<u64>) -> Option<Bytes> {
+    /// What [`Content::read`] gives, if that is here already; to somebody who needs no second look.
+    #[must_use]
+    pub fn at_hand(&self, range: &Range<u64>) -> Option<Bytes> {
         let whole = self.found.whole.as_ref().filter(|_| self.reader.is_none() && !range.is_empty())?;
         part(0, whole, range.start, range.end).filter(|part| part.len() as u64 == range.end - range.start)
     }
