@@ -981,6 +981,8 @@ mod start {
         for arguments in [
             &["start", "--dataDir", "d", "--signingKey", "short"][..],
             &["start", "--dataDir", "d", "--signingKey", "AAAA"],
+            &["start", "--dataDir", "d", "--cacheKey", "AAAA"],
+            &["start", "--dataDir", "d", "--cacheKey", ""],
             &["start", "--dataDir", "d", "--bindAddr", "nowhere"],
             &["start", "--dataDir", "d", "--bindAddr", server.host()],
             &["start", "--dataDir", "d", "--connect", "oracle://x"],

@@ -107,8 +107,14 @@ fn a85_a91_no_secret_is_in_what_anybody_says_or_on_a_command_line() {
     let other_key = STANDARD.encode([0x5A; 32]);
     home.write("other-key", &other_key);
     ears.key(&other_key);
-    let [at_key, at_other_key] = ["key", "other-key"].map(|name| format!("@{}", home.at(name).display()));
-    let flags = ["--bindAddr", "127.0.0.1:0", "-vv", "--signingKey", &at_key];
+    let cache_key = STANDARD.encode([0x5A, 0xA5].repeat(16));
+    home.write("cache-key", &cache_key);
+    ears.key(&cache_key);
+    let [at_key, at_other_key, at_cache_key] =
+        ["key", "other-key", "cache-key"].map(|name| format!("@{}", home.at(name).display()));
+    let cache = home.at("cache").display().to_string();
+    let keys = ["--signingKey", &at_key, "--cacheDir", &cache, "--cacheKey", &at_cache_key];
+    let flags = [&["--bindAddr", "127.0.0.1:0", "-vv"][..], &keys].concat();
     let mut server = Server::with(&home.at("data"), &flags);
     ears.heard.push(("the server's command line".into(), command_line(&server)));
     home.write("docs/a.txt", "a");

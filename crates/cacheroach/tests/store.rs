@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use program::seeded::{self, Random};
-use program::{CONFIG, Home, Server, answer, block_on, http, site};
+use program::{CONFIG, Home, Server, answer, block_on, http, site, until};
 
 fn content(seed: u64, length: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -174,4 +174,51 @@ fn a_store_that_is_not_there_is_not_made_by_looking() {
         assert!(error.contains("there is no store"), "{error}");
     }
     assert!(!home.at("nowhere").exists());
+}
+
+/// What is in the folder of a disk cache and finished.
+fn cached(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    let shelves = fs::read_dir(home.at("cache")).into_iter().flatten().map(|shelf| shelf.unwrap().path());
+    let files = shelves.flat_map(|shelf| fs::read_dir(shelf).unwrap().map(|file| file.unwrap().path()));
+    let whole = files.filter(|file| file.extension().is_none_or(|extension| extension != "new"));
+    whole.map(|file| (file.display().to_string(), fs::read(&file).unwrap())).collect()
+}
+
+#[test]
+fn p3_p7_a_disk_cache_with_a_key_tells_nothing_and_outlives_the_server_only_with_that_key() {
+    let (mut server, home) = site();
+    let token = home.token(CONFIG);
+    let big = content(1, 700_000);
+    assert_eq!(put(&server.url, &token, "/big", big.clone()), 202);
+    // Base64, by 32 bytes.
+    home.write("key", "A".repeat(43) + "=\n");
+    home.write("other-key", "B".repeat(42) + "A=\n");
+    let key = format!("@{}", home.at("key").display());
+    let other_key = format!("@{}", home.at("other-key").display());
+    let cache = home.at("cache").display().to_string();
+    let mut restart = |key: &[&str]| {
+        server.stop();
+        let flags =
+            [&["--bindAddr", "127.0.0.1:0", "--cacheMemory", "0", "--cacheDir", &cache], key].concat();
+        server = Server::with(&home.at("data"), &flags);
+        let before = cached(&home);
+        assert!(get(&server.url, &token, "/big") == (200, big.clone()));
+        let both = || Some(cached(&home)).filter(|files| files.len() == 2);
+        (before, until("both chunks are cached", Duration::from_secs(10), both))
+    };
+    let shows = |files: &BTreeMap<String, Vec<u8>>| {
+        files.values().any(|file| file.windows(32).any(|window| window == &big[..32]))
+    };
+    let (_, plain) = restart(&[]);
+    assert!(shows(&plain));
+    let (before, sealed) = restart(&["--cacheKey", &key]);
+    assert!(before.is_empty() && !shows(&sealed), "the plain files are gone");
+    let (before, again) = restart(&["--cacheKey", &key]);
+    assert!(before == sealed && again == sealed, "the same key opens them");
+    let (before, other) = restart(&["--cacheKey", &other_key]);
+    assert!(before.is_empty() && !shows(&other));
+    for _ in 0..2 {
+        let (before, random) = restart(&["--cacheKey", "random"]);
+        assert!(before.is_empty() && !shows(&random));
+    }
 }

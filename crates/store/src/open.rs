@@ -13,7 +13,7 @@ use crate::chunks::by_region::{ByRegion, Fallback, Homes};
 use crate::chunks::cached::Cached;
 use crate::chunks::db::{ChunkRows, Db};
 use crate::chunks::disk::{Disk, DiskSettings};
-use crate::chunks::disk_cache::DiskCache;
+use crate::chunks::disk_cache::{CacheKey, DiskCache};
 use crate::chunks::memory::Memory;
 use crate::chunks::object::{Object, ObjectSettings};
 use crate::chunks::packed::{Compression, Packed};
@@ -100,16 +100,18 @@ pub struct CacheSettings {
     pub dir: Option<PathBuf>,
     /// In the folder at most.
     pub disk_bytes: u64,
+    /// Seals what is in the folder; none: it is plain.
+    pub key: Option<CacheKey>,
 }
 
 impl CacheSettings {
     /// Nothing.
-    pub const NONE: CacheSettings = CacheSettings { memory_bytes: 0, dir: None, disk_bytes: 0 };
+    pub const NONE: CacheSettings = CacheSettings { memory_bytes: 0, dir: None, disk_bytes: 0, key: None };
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        CacheSettings { memory_bytes: 128 << 20, dir: None, disk_bytes: 1 << 30 }
+        CacheSettings { memory_bytes: 128 << 20, dir: None, disk_bytes: 1 << 30, key: None }
     }
 }
 
@@ -219,8 +221,8 @@ async fn before(chunks: Arc<dyn Chunks>, cache: &CacheSettings) -> Result<Arc<dy
     if let Some(dir) = cache.dir.clone()
         && cache.disk_bytes > 0
     {
-        let (inner, size) = (Arc::clone(&chunks), cache.disk_bytes);
-        let opened = spawn_blocking(move || DiskCache::open(inner, &dir, size)).await;
+        let (inner, size, key) = (Arc::clone(&chunks), cache.disk_bytes, cache.key.clone());
+        let opened = spawn_blocking(move || DiskCache::open(inner, &dir, size, key.as_ref())).await;
         match opened.map_err(|gone| Error::Failed(gone.into()))? {
             Ok(cached) => chunks = Arc::new(cached),
             // It only makes things faster.

@@ -2,6 +2,7 @@
 
 mod authority;
 mod full;
+mod inserts;
 mod memory;
 mod others;
 mod reads;
@@ -17,6 +18,7 @@ use crate::{Error, Result};
 
 use authority::Grantee;
 pub(crate) use full::{Full, directory};
+use inserts::Inserts;
 use others::Others;
 use reads::{Cold, Readers};
 use traffic::{Files, Traffic};
@@ -60,6 +62,7 @@ cases! {
     Put64m1 "put-64m-1",
     PutSame "put-same",
     Delete "delete",
+    InsertChunk "insert-chunk",
     List1000 "list-1000",
     ListDelimiter "list-delimiter",
     Start "start",
@@ -174,6 +177,7 @@ struct Stores {
     readers: Option<(Readers, Grantee)>,
     cold: Option<Cold>,
     full: Option<Full>,
+    inserts: Option<Inserts>,
 }
 
 impl Stores {
@@ -199,7 +203,15 @@ impl Stores {
             bench.report.add("fill", Peer::Cacheroach, Unit::Requests, cost);
             full = Some(filled);
         }
-        Ok(Self { readers, cold, full })
+        let inserts = match (options.cases.contains(&Case::InsertChunk), options.engine) {
+            (true, Engine::Postgres) => Some(Inserts::open().await?),
+            (true, Engine::Sqlite) => {
+                bench.report.note("insert-chunk is left out: it needs --engine postgres");
+                None
+            }
+            (false, _) => None,
+        };
+        Ok(Self { readers, cold, full, inserts })
     }
 
     /// One case, once.
@@ -217,6 +229,9 @@ impl Stores {
             if let Some(traffic) = case.reads() {
                 return readers.measure(bench, traffic, round).await;
             }
+        }
+        if let (Case::InsertChunk, Some(inserts)) = (case, &self.inserts) {
+            return inserts.measure(bench, round).await;
         }
         match (case, &self.cold, &self.full) {
             (Case::Get64mCold, Some(cold), _) => cold.measure(bench, round).await,

@@ -5,6 +5,8 @@
 pub(super) enum Beside {
     /// So many times its CPU.
     Times(&'static str),
+    /// So many times its CPU together with that of the database.
+    TimesBoth(&'static str),
     /// So many microseconds of CPU more, each.
     More(&'static str),
 }
@@ -17,6 +19,7 @@ pub(super) fn beside(case: &str) -> Option<Beside> {
         "check-plain" | "check-delegated" => Some(Beside::More("get-4k")),
         "put-same" | "put-64m-1" => Some(Beside::Times("put-64m")),
         "put-4k-1" => Some(Beside::Times("put-4k")),
+        "insert-chunk" => Some(Beside::TimesBoth("insert-bare")),
         "list-1000" | "list-delimiter" => Some(Beside::Times("rows-1000")),
         _ => None,
     }
@@ -31,6 +34,7 @@ pub(super) fn budget(case: &str) -> &'static str {
         "get-64m-cold" => "at most 2.00 of get-64m",
         "put-4k" => "at least 10000 req/s, at most 0.05 of MinIO",
         "put-64m" => "at most 0.60 of MinIO, 1.05 written per byte",
+        "insert-chunk" => "at most 1.30 of insert-bare",
         "list-1000" => "at most 3.00 of rows-1000",
         "check-plain" => "at most 2 us more than get-4k",
         "check-delegated" => "at most 5 us more than get-4k",

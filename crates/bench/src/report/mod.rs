@@ -26,6 +26,8 @@ pub(crate) enum Peer {
     Minio,
     /// The bare engine below cacheroach, in this process.
     Sqlite,
+    /// The same of PostgreSQL.
+    Postgres,
 }
 
 impl Peer {
@@ -37,6 +39,7 @@ impl Peer {
             Self::Nginx => "nginx",
             Self::Minio => "minio",
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -87,7 +90,8 @@ impl Report {
 
     /// A case of ours, or of what is below.
     fn find_own(&self, case: &str) -> Option<&Series> {
-        self.find(case, Peer::Cacheroach).or_else(|| self.find(case, Peer::Sqlite))
+        let peers = [Peer::Cacheroach, Peer::Sqlite, Peer::Postgres];
+        peers.into_iter().find_map(|peer| self.find(case, peer))
     }
 
     fn ratios(&self, series: &Series) -> [(Peer, Option<Comparison>); 2] {

@@ -52,6 +52,11 @@ impl Series {
         (!costs.is_empty()).then(|| Spread::of(costs.into_iter()))
     }
 
+    /// With the database's.
+    fn whole_cost(&self) -> Spread {
+        self.spread(|round| round.cost(self.unit) + round.database_cost(self.unit).unwrap_or_default())
+    }
+
     fn throughput(&self) -> Spread {
         self.spread(|round| round.throughput(self.unit))
     }
@@ -83,6 +88,12 @@ impl Series {
     fn own<'a>(&self, find: impl Fn(&str) -> Option<&'a Self>) -> Option<String> {
         match beside(self.case).filter(|_| self.peer == Peer::Cacheroach)? {
             Beside::Times(case) => Some(format!("{} of {case}", self.ratio(find(case)?).shown())),
+            Beside::TimesBoth(case) => {
+                let theirs = find(case)?;
+                let judged = self.is_judged(theirs);
+                let ratio = Comparison::ratio(self.whole_cost(), theirs.whole_cost(), judged);
+                Some(format!("{} of {case}, with the database", ratio.shown()))
+            }
             Beside::More(case) => {
                 let theirs = find(case)?;
                 // Seconds per 10,000 are hundreds of microseconds each.
@@ -177,6 +188,14 @@ mod tests {
         let check = series("check-plain", Peer::Cacheroach, &[0.14, 0.14]);
         assert_eq!(check.own(find).unwrap(), "3.00 (2.00–4.00) us more than get-4k");
         assert_eq!(series("get-signed", Peer::Minio, &[1.0]).own(find), None);
+        let with = |mut series: Series, seconds| {
+            series.rounds.iter_mut().for_each(|round| round.database_cpu_seconds = Some(seconds));
+            series
+        };
+        let bare = with(series("insert-bare", Peer::Postgres, &[0.5, 0.5]), 1.5);
+        let find = |case: &str| (case == "insert-bare").then_some(&bare);
+        let chunk = with(series("insert-chunk", Peer::Cacheroach, &[1.0, 1.0]), 2.0);
+        assert_eq!(chunk.own(find).unwrap(), "1.50 (1.50–1.50) of insert-bare, with the database");
         assert_eq!(series("put-same", Peer::Cacheroach, &[1.0]).own(find), None);
     }
 

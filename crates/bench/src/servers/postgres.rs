@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use cacheroach_testing::process::Options;
 use cacheroach_testing::{Database, Server, can_start_postgres};
 
+use super::Usage;
+use super::process::usage_of_family;
 use crate::Result;
 
 /// A database with nothing in it; gone when this is dropped.
@@ -31,9 +33,19 @@ impl Postgres {
         self.database.url()
     }
 
+    /// A connection of the driver's.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
+        self.database.connect().await
+    }
+
     /// The first process of the server.
     pub(super) fn process(&self) -> u32 {
         self.process
+    }
+
+    /// Of all its processes.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        usage_of_family(self.process)
     }
 }
 

@@ -15,6 +15,7 @@ use cacheroach_auth::Keys;
 use cacheroach_model::{CHUNK_SIZE, Networks, Random as _};
 use cacheroach_service::{FetchSettings, Network, NetworkError, PurgeSettings, Service};
 use cacheroach_store::CacheSettings;
+use cacheroach_store::chunks::disk_cache::CacheKey;
 use cacheroach_store::failpoint::{Step, hit};
 use clap::Args;
 use tokio::net::TcpListener;
@@ -87,6 +88,10 @@ struct CacheFlags {
     /// Of that folder at most.
     #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().disk_bytes >> 20)]
     cache_disk_space: u64,
+    /// Encrypts that folder: base64 of 32 bytes or more, rather as @FILE; random: with a key that is gone with the process, so
+    /// that each start begins anew. Default: the copies are plain.
+    #[arg(long, value_name = "KEY", hide_env_values = true)]
+    cache_key: Option<String>,
     /// Chunks, and files that were opened lately, in memory at most; 0: none.
     #[arg(long, value_name = "MIB", default_value_t = CacheSettings::default().memory_bytes >> 20)]
     cache_memory: u64,
@@ -102,13 +107,16 @@ impl CacheFlags {
         self.memory_bytes() / 4
     }
 
-    fn settings(&self) -> CacheSettings {
-        CacheSettings {
+    fn settings(&self) -> Result<CacheSettings, Error> {
+        // What is empty here is a secret that did not come, not a thing left off.
+        let key = self.cache_key.as_deref().map(CacheKey::parse).transpose();
+        Ok(CacheSettings {
             memory_bytes: self.memory_bytes() - self.opened_bytes(),
             // An empty value is the original's way to leave a thing off.
             dir: self.cache_dir.clone().filter(|dir| !dir.is_empty()).map(PathBuf::from),
             disk_bytes: self.cache_disk_space.saturating_mul(1 << 20),
-        }
+            key: key.map_err(|problem| Error::new(format!("--cacheKey: {problem}")))?,
+        })
     }
 }
 
@@ -229,10 +237,11 @@ impl Start {
             let problem = "servers that share a store need one key: give each the same --signingKey @FILE";
             return Err(Error::new(problem));
         }
+        let cache = self.cache.settings()?;
         let dir = &self.store.place.data_dir;
         make_private_dir(dir)?;
         // The store first: whoever has it open is alone with the key, too.
-        let store = self.store.place.open_cached(self.cache.settings()).await?;
+        let store = self.store.place.open_cached(cache).await?;
         hit(Step::StartAfterStore);
         let keys = self.store.keys()?;
         hit(Step::StartAfterKey);
@@ -508,13 +517,28 @@ mod tests {
 
     #[test]
     fn caches_are_as_large_as_they_may_be_and_off_without_a_folder() {
-        let cache = |line: &[&str]| parse(line).cache.settings();
+        let cache = |line: &[&str]| parse(line).cache.settings().unwrap();
         // A quarter is for files that were opened.
         let usual = CacheSettings::default();
         assert_eq!(cache(&[]), CacheSettings { memory_bytes: usual.memory_bytes / 4 * 3, ..usual });
         assert_eq!(cache(&["--cacheDir", ""]).dir, None);
         let cache = cache(&["--cacheDir", "c", "--cacheDiskSpace", "3", "--cacheMemory", "0"]);
-        assert_eq!(cache, CacheSettings { memory_bytes: 0, dir: Some("c".into()), disk_bytes: 3 << 20 });
+        let small = CacheSettings { memory_bytes: 0, dir: Some("c".into()), disk_bytes: 3 << 20, key: None };
+        assert_eq!(cache, small);
+    }
+
+    #[test]
+    fn a12_a91_a_cache_key_is_long_enough_and_never_shown() {
+        let settings = |key: &str| parse(&["--cacheKey", key]).cache.settings();
+        let key = STANDARD.encode([0xA5; 32]) + "\n";
+        let shown = format!("{:?}", settings(&key).unwrap());
+        assert!(!shown.contains("165") && shown.contains("CacheKey"), "{shown}");
+        assert_ne!(settings("random").unwrap().key, settings("random").unwrap().key);
+        for wrong in ["", "Random", "hunter2hunter2", &STANDARD.encode([0xA5; 31])] {
+            let refused = settings(wrong).unwrap_err().text();
+            let told = !wrong.is_empty() && refused.contains(wrong);
+            assert!(refused.starts_with("--cacheKey: ") && !told, "{refused}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +15,6 @@ use tempfile::TempDir;
 use super::by_region::{ByRegion, Fallback, Homes, region_of};
 use super::cached::Cached;
 use super::db::Db;
-use super::disk_cache::DiskCache;
 use super::faulty::{Call, Fault, Faults, Faulty};
 use super::memory::Memory;
 use super::object::{Address, Object, ObjectSettings};
@@ -31,36 +29,36 @@ fn chunk(tenant: TenantId, number: u8) -> NewChunk {
     NewChunk { tenant, hash, generation: 1, bytes }
 }
 
-async fn put(tier: &dyn Chunks, number: u8) -> Result<KeptChunk> {
+pub(super) async fn put(tier: &dyn Chunks, number: u8) -> Result<KeptChunk> {
     put_of(tier, TenantId::SCRATCHPAD, number).await
 }
 
-async fn put_of(tier: &dyn Chunks, tenant: TenantId, number: u8) -> Result<KeptChunk> {
+pub(super) async fn put_of(tier: &dyn Chunks, tenant: TenantId, number: u8) -> Result<KeptChunk> {
     let new = chunk(tenant, number);
     let place = tier.write(vec![new.clone()]).await?.remove(0);
     Ok(KeptChunk { tenant, hash: new.hash, length: 100_000, place })
 }
 
-fn bytes(number: u8) -> Bytes {
+pub(super) fn bytes(number: u8) -> Bytes {
     chunk(TenantId::SCRATCHPAD, number).bytes
 }
 
-fn is_damaged<T>(result: &Result<T>) -> bool {
+pub(super) fn is_damaged<T>(result: &Result<T>) -> bool {
     matches!(result, Err(Error::Damaged(_)))
 }
 
 /// Counts reads, and makes each take a while.
-struct Counted {
+pub(super) struct Counted {
     inner: Arc<dyn Chunks>,
     reads: AtomicUsize,
 }
 
 impl Counted {
-    fn new(inner: Arc<dyn Chunks>) -> Arc<Self> {
+    pub(super) fn new(inner: Arc<dyn Chunks>) -> Arc<Self> {
         Arc::new(Counted { inner, reads: AtomicUsize::new(0) })
     }
 
-    fn reads(&self) -> usize {
+    pub(super) fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
     }
 }
@@ -248,121 +246,6 @@ async fn a_seed_makes_the_same_faults_again() {
     assert!((200..400).contains(&failed), "{failed}");
     assert_eq!(runs[0], runs[1]);
     faults.stop();
-}
-
-/// The files of a disk cache.
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let shelves = fs::read_dir(dir).unwrap().map(|shelf| shelf.unwrap().path());
-    let mut files: Vec<_> = shelves
-        .filter(|shelf| shelf.is_dir())
-        .flat_map(|shelf| fs::read_dir(shelf).unwrap().map(|file| file.unwrap().path()))
-        .collect();
-    files.sort();
-    files
-}
-
-/// The cache writes beside its callers: this waits until it has so many files.
-async fn settled(dir: &TempDir, expected: usize) {
-    for _ in 0..500 {
-        if files(dir.path()).iter().filter(|file| file.extension().is_none()).count() == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{:?}", files(dir.path()));
-}
-
-#[tokio::test]
-async fn a_disk_cache_outlives_the_process_and_is_not_needed() {
-    let dir = TempDir::new().unwrap();
-    let tier = Counted::new(Arc::new(Memory::new()));
-    let cache = DiskCache::open(tier.clone(), dir.path(), 1 << 20).unwrap();
-    let kept = put(&cache, 1).await.unwrap();
-    assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
-    settled(&dir, 1).await;
-    drop(cache);
-    let cache = DiskCache::open(tier.clone(), dir.path(), 1 << 20).unwrap();
-    assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
-    assert_eq!(tier.reads(), 1);
-    // Taken away from under it, and then what it is in, too.
-    fs::remove_file(&files(dir.path())[0]).unwrap();
-    assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
-    settled(&dir, 1).await;
-    cache.erase(&kept).await.unwrap();
-    assert!(is_damaged(&cache.read(&kept).await));
-    assert!(files(dir.path()).is_empty());
-    fs::remove_dir_all(dir.path()).unwrap();
-    fs::write(dir.path(), "a file where the folder was").unwrap();
-    let kept = put(&cache, 2).await.unwrap();
-    assert_eq!(cache.read(&kept).await.unwrap(), bytes(2));
-    assert!(DiskCache::open(tier, dir.path(), 1 << 20).is_err());
-    fs::remove_file(dir.path()).unwrap();
-}
-
-#[tokio::test]
-async fn f05_f06_a_torn_entry_is_a_miss_and_goes() {
-    let dir = TempDir::new().unwrap();
-    let tier = Counted::new(Arc::new(Memory::new()));
-    let cache = DiskCache::open(tier.clone(), dir.path(), 1 << 20).unwrap();
-    let kept = put(&cache, 1).await.unwrap();
-    let whole = bytes(1).to_vec();
-    let mut flipped = whole.clone();
-    flipped[50_000] ^= 1;
-    let zeros = vec![0; whole.len()];
-    let longer = [&whole[..], b"more"].concat();
-    cache.read(&kept).await.unwrap();
-    settled(&dir, 1).await;
-    for torn in [flipped, zeros, whole[..4096].to_vec(), Vec::new(), longer] {
-        let (file, reads) = (files(dir.path()).remove(0), tier.reads());
-        fs::write(&file, torn).unwrap();
-        assert_eq!(cache.read(&kept).await.unwrap(), whole);
-        assert_eq!(tier.reads(), reads + 1, "it was taken for whole");
-        // It comes back whole.
-        for _ in 0..500 {
-            if fs::read(&file).is_ok_and(|bytes| bytes == whole) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(fs::read(&file).unwrap(), whole);
-    }
-}
-
-#[tokio::test]
-async fn a_disk_cache_takes_no_more_than_it_may_and_only_what_is_its_own() {
-    let dir = TempDir::new().unwrap();
-    fs::create_dir(dir.path().join("ab")).unwrap();
-    let (stranger, half) = (dir.path().join("ab/notes.txt"), dir.path().join(format!("ab/ab{:030x}.new", 1)));
-    fs::write(&stranger, "not a chunk").unwrap();
-    fs::write(&half, "half a chunk").unwrap();
-    let tier = Counted::new(Arc::new(Memory::new()));
-    let cache = DiskCache::open(tier.clone(), dir.path(), 350_000).unwrap();
-    assert!(stranger.exists() && !half.exists());
-    let size = || {
-        let chunks = files(dir.path()).into_iter().filter(|file| file.extension().is_none());
-        chunks.map(|file| fs::metadata(file).unwrap().len()).sum::<u64>()
-    };
-    for number in 0..3 {
-        let kept = put(&cache, number).await.unwrap();
-        cache.read(&kept).await.unwrap();
-        settled(&dir, usize::from(number) + 1).await;
-    }
-    let last = put(&cache, 9).await.unwrap();
-    cache.read(&last).await.unwrap();
-    for _ in 0..500 {
-        cache.read(&last).await.unwrap();
-        let reads = tier.reads();
-        cache.read(&last).await.unwrap();
-        if tier.reads() == reads {
-            break;
-        }
-    }
-    settled(&dir, 3).await;
-    assert!(size() <= 350_000);
-    drop(cache);
-    // A smaller one than before gives room back when it starts.
-    DiskCache::open(tier, dir.path(), 150_000).unwrap();
-    assert!(size() <= 150_000 && stranger.exists());
 }
 
 /// Homes that move when they are told to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::Timestamp;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
 use futures::FutureExt as _;
 use tokio_postgres::Row;
 
@@ -37,7 +37,7 @@ fn fitting(rows: &[(RowKey, Bytes)]) -> usize {
     fits.count().max(1)
 }
 
-async fn add(transaction: &Transaction<'_>, mut rows: &[(RowKey, Bytes)], now: Timestamp) -> Outcome<()> {
+async fn add(client: &impl GenericClient, mut rows: &[(RowKey, Bytes)], now: Timestamp) -> Outcome<()> {
     while !rows.is_empty() {
         let (batch, rest) = rows.split_at(fitting(rows).min(rows.len()));
         let tenants: Vec<&[u8]> = batch.iter().map(|(key, _)| &key.tenant.as_bytes()[..]).collect();
@@ -52,8 +52,7 @@ async fn add(transaction: &Transaction<'_>, mut rows: &[(RowKey, Bytes)], now: T
                  AS n (tenant, chunk, generation, attempt, data)
              ON CONFLICT (tenant, chunk, generation, attempt) DO NOTHING"
         );
-        change(transaction, &sql, &[&tenants, &chunks, &generations, &attempts, &now.micros(), &data])
-            .await?;
+        change(client, &sql, &[&tenants, &chunks, &generations, &attempts, &now.micros(), &data]).await?;
         rows = rest;
     }
     Ok(())
@@ -63,6 +62,15 @@ async fn add(transaction: &Transaction<'_>, mut rows: &[(RowKey, Bytes)], now: T
 impl ChunkRows for Postgres {
     async fn write_chunks(&self, rows: Vec<(RowKey, Bytes)>) -> Result<()> {
         let rows: Arc<[_]> = rows.into();
+        if fitting(&rows) >= rows.len() {
+            // A statement is a transaction of its own; a BEGIN and a COMMIT would be two more round trips.
+            return self
+                .run(move |client, now| {
+                    let rows = Arc::clone(&rows);
+                    async move { add(client, &rows, now).await }.boxed()
+                })
+                .await;
+        }
         self.transact(move |transaction, now| {
             let rows = Arc::clone(&rows);
             async move { add(transaction, &rows, now).await }.boxed()

@@ -9,6 +9,7 @@ use cacheroach_model::{
     Capabilities, Clock, Expected, Hash, Location, Metadata, Path, Pattern, Principal, PrincipalId, Region,
     Scope, Session, SessionId, Tenant, TenantId, Timestamp, UploadId, Version,
 };
+use cacheroach_store::chunks::disk_cache::CacheKey;
 use cacheroach_store::chunks::faulty::{Faults, Faulty};
 use cacheroach_store::chunks::packed::Compression;
 use cacheroach_store::chunks::verified::Verified;
@@ -131,7 +132,11 @@ impl Subject {
         let id = dir.file_name().unwrap().to_string_lossy().replace('.', "");
         let chunks = At::parse(&self.tier.flag(dir, &id)).unwrap();
         let cache = match self.tier {
-            Tier::Cached => CacheSettings { dir: Some(dir.join("cache")), ..CacheSettings::default() },
+            Tier::Cached => {
+                let sealed = !matches!(self.engine, Metadatabase::Sqlite);
+                let key = sealed.then(|| CacheKey::parse(&format!("{}=", "A".repeat(43))).unwrap());
+                CacheSettings { dir: Some(dir.join("cache")), key, ..CacheSettings::default() }
+            }
             _ => CacheSettings::NONE,
         };
         let metadata = self.metadata().await;

@@ -8,6 +8,7 @@
 
 mod migrations;
 mod retries;
+mod round_trips;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +42,10 @@ const CASES: &[Case] = cases! {
         f15_a_full_disk_is_said_to_be_one,
         f12_a_commit_that_was_cut_off_is_looked_up,
         p10_another_server_hears_of_a_change,
+    }
+    round_trips {
+        a_small_file_takes_one_to_be_put_and_one_to_be_opened,
+        a_chunk_takes_one_to_be_written_and_one_to_be_read,
     }
 };
 

@@ -1,10 +1,17 @@
 //! Chunks that were read lately, in files of their own, so that they outlive the process. For tiers that are far away.
 //!
 //! A file is `HH/NAME`, where NAME is the hash of whose chunk it is and where it is kept, HH its first two digits, and
-//! holds the chunk's bytes, nothing else. Nothing is synced: what a crash tore is not what its hash says, and then it
+//! holds the chunk's bytes, nothing else; with a key it is `HH/NAME.MARK`, sealed (`seal.rs`). What another key sealed, or
+//! none where there is one now, goes at the start. Nothing is synced: what a crash tore is not what its hash says, and then it
 //! is as if it had never been there. Whatever the cache's disk does, the tier behind it answers.
 
-use std::collections::{BTreeMap, HashMap};
+mod index;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -19,6 +26,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use self::index::{Index, Name, parse, text};
+pub use self::seal::CacheKey;
+use self::seal::{MARK, OVERHEAD, Seal};
 use super::by_region::ByRegion;
 use super::verified::is_whole;
 use super::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
@@ -36,40 +46,29 @@ pub struct DiskCache {
     writers: Arc<Semaphore>,
 }
 
-/// The first half of the name's SHA-256, which is plenty.
-type Name = [u8; 16];
-
 struct Folder {
     dir: PathBuf,
     capacity: u64,
+    /// None: the files are plain.
+    seal: Option<Seal>,
     index: Mutex<Index>,
-}
-
-/// What there is, and in which order it was used.
-#[derive(Default)]
-struct Index {
-    entries: HashMap<Name, Entry>,
-    by_use: BTreeMap<u64, Name>,
-    size: u64,
-    last_use: u64,
-    /// It was said that the disk makes trouble.
-    complained: bool,
-}
-
-struct Entry {
-    size: u64,
-    used: u64,
 }
 
 impl DiskCache {
     /// Around a tier, with files in a folder of its own, which is created if it is absent. Blocks. What an earlier
-    /// process left there is used.
+    /// process left there with the same key, or as without one, is used.
     ///
     /// # Errors
     /// The folder can be neither listed nor created.
-    pub fn open(inner: Arc<dyn Chunks>, dir: &Path, capacity_bytes: u64) -> Result<Self> {
+    pub fn open(
+        inner: Arc<dyn Chunks>,
+        dir: &Path,
+        capacity_bytes: u64,
+        key: Option<&CacheKey>,
+    ) -> Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let folder = Folder { dir: dir.to_owned(), capacity: capacity_bytes, index: Mutex::default() };
+        let (dir, seal) = (dir.to_owned(), key.map(Seal::new));
+        let folder = Folder { dir, capacity: capacity_bytes, seal, index: Mutex::default() };
         folder.find_files()?;
         Ok(DiskCache { inner, folder: Arc::new(folder), writers: Arc::new(Semaphore::new(WRITERS)) })
     }
@@ -107,57 +106,20 @@ impl DiskCache {
     }
 }
 
-/// The tenant is part of it: equal bytes of two are two entries, and neither's speed tells of the other's.
-fn name(chunk: &KeptChunk) -> Name {
-    let digest = Sha256::new()
-        .chain_update(chunk.tenant.as_bytes())
-        .chain_update(chunk.hash.as_bytes())
-        .chain_update(&chunk.place.0)
-        .finalize();
-    *digest.first_chunk().expect("a SHA-256 has 32 bytes")
-}
-
-/// `None` for what no file of ours is called.
-fn parse(text: &str) -> Option<Name> {
-    let number = u128::from_str_radix(text, 16).ok()?;
-    (format!("{number:032x}") == text).then_some(number.to_be_bytes())
-}
-
-impl Index {
-    /// Moves an entry to the front; tells whether there is one.
-    fn touch(&mut self, name: &Name) -> bool {
-        self.last_use += 1;
-        let Some(entry) = self.entries.get_mut(name) else { return false };
-        self.by_use.remove(&entry.used);
-        entry.used = self.last_use;
-        self.by_use.insert(entry.used, *name);
-        true
-    }
-
-    fn add(&mut self, name: Name, size: u64) {
-        self.forget(&name);
-        self.last_use += 1;
-        self.size += size;
-        self.by_use.insert(self.last_use, name);
-        self.entries.insert(name, Entry { size, used: self.last_use });
-    }
-
-    fn forget(&mut self, name: &Name) {
-        if let Some(entry) = self.entries.remove(name) {
-            self.by_use.remove(&entry.used);
-            self.size -= entry.size;
-        }
-    }
-
-    /// The entry that was not used for longest.
-    fn oldest(&mut self) -> Option<Name> {
-        let name = self.by_use.first_key_value().map(|(_, name)| *name)?;
-        self.forget(&name);
-        Some(name)
-    }
-}
-
 impl Folder {
+    /// The tenant is part of it: equal bytes of two are two entries, and neither's speed tells of the other's.
+    fn name(&self, chunk: &KeptChunk) -> Name {
+        if let Some(seal) = &self.seal {
+            return seal.name(chunk);
+        }
+        let digest = Sha256::new()
+            .chain_update(chunk.tenant.as_bytes())
+            .chain_update(chunk.hash.as_bytes())
+            .chain_update(&chunk.place.0)
+            .finalize();
+        *digest.first_chunk().expect("a SHA-256 has 32 bytes")
+    }
+
     /// What is there already, the oldest first. Only what has names of ours is looked at, let alone removed.
     fn find_files(&self) -> io::Result<()> {
         let mut found: Vec<(SystemTime, Name, u64)> = Vec::new();
@@ -173,12 +135,12 @@ impl Folder {
                 let Some(name) = path.file_stem().and_then(|name| name.to_str()).and_then(parse) else {
                     continue;
                 };
-                if path.extension().is_some_and(|extension| extension == UNFINISHED) {
-                    let _ = fs::remove_file(&path);
-                } else if let Ok(metadata) = file.metadata()
-                    && path == self.path(&name)
+                if path == self.path(&name)
+                    && let Ok(metadata) = file.metadata()
                 {
                     found.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), name, metadata.len()));
+                } else if path.extension().is_none_or(is_extension) && shelf.ends_with(&text(&name)[..2]) {
+                    let _ = fs::remove_file(&path);
                 }
             }
         }
@@ -193,22 +155,39 @@ impl Folder {
     }
 
     fn path(&self, name: &Name) -> PathBuf {
-        let text = format!("{:032x}", u128::from_be_bytes(*name));
-        self.dir.join(&text[..2]).join(text)
+        let text = text(name);
+        let path = self.dir.join(&text[..2]).join(text);
+        match &self.seal {
+            Some(seal) => path.with_extension(seal.mark()),
+            None => path,
+        }
     }
 
     fn read(&self, name: &Name) -> Option<Bytes> {
         let path = self.path(name);
         // A file that grew is nothing to read into memory.
-        let is_plausible = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= CHUNK_SIZE as u64);
-        let bytes = is_plausible.then(|| fs::read(&path).ok()).flatten()?;
-        Some(bytes.into())
+        let longest = (CHUNK_SIZE + OVERHEAD) as u64;
+        let is_plausible = fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= longest);
+        let file = is_plausible.then(|| fs::read(&path).ok()).flatten()?;
+        match &self.seal {
+            Some(seal) => seal.open(name, file),
+            None => Some(file.into()),
+        }
     }
 
     fn add(&self, name: Name, bytes: &[u8]) {
-        let size = bytes.len() as u64;
         // What two readers missed at once is kept once, and makes room once.
-        if size > self.capacity || self.index().entries.contains_key(&name) {
+        if self.index().has(&name) {
+            return;
+        }
+        let sealed = self.seal.as_ref().map(|seal| seal.close(&name, bytes)).transpose();
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(error) => return self.complain(&error),
+        };
+        let bytes = sealed.as_deref().unwrap_or(bytes);
+        let size = bytes.len() as u64;
+        if size > self.capacity {
             return;
         }
         self.make_room(size);
@@ -250,7 +229,7 @@ impl Folder {
         loop {
             let oldest = {
                 let mut index = self.index();
-                if index.size + size <= self.capacity {
+                if index.size() + size <= self.capacity {
                     return;
                 }
                 index.oldest()
@@ -261,7 +240,7 @@ impl Folder {
     }
 
     /// Once, and not again until the next start: a full disk says so elsewhere.
-    fn complain(&self, error: &io::Error) {
+    fn complain(&self, error: &dyn Display) {
         if !std::mem::replace(&mut self.index().complained, true) {
             tracing::warn!(%error, dir = %self.dir.display(), "the disk cache can't keep a chunk");
         }
@@ -274,7 +253,16 @@ impl Folder {
 }
 
 fn is_shelf(name: &str) -> bool {
-    name.len() == 2 && name.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
+    name.len() == 2 && is_hex(name)
+}
+
+/// Of what is being written, or was sealed with whichever key.
+fn is_extension(extension: &OsStr) -> bool {
+    extension == UNFINISHED || extension.to_str().is_some_and(|mark| mark.len() == MARK && is_hex(mark))
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit))
 }
 
 #[async_trait]
@@ -284,7 +272,7 @@ impl Chunks for DiskCache {
     }
 
     async fn read(&self, chunk: &KeptChunk) -> Result<Bytes> {
-        let name = name(chunk);
+        let name = self.folder.name(chunk);
         if let Some(bytes) = self.find(name, chunk).await {
             return Ok(bytes);
         }
@@ -294,7 +282,7 @@ impl Chunks for DiskCache {
     }
 
     async fn erase(&self, chunk: &KeptChunk) -> Result<()> {
-        self.remove(name(chunk)).await;
+        self.remove(self.folder.name(chunk)).await;
         self.inner.erase(chunk).await
     }
 
