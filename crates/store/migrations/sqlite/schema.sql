@@ -19,7 +19,7 @@ CREATE TABLE chunks (
     tenant BLOB NOT NULL,
     chunk BLOB NOT NULL,
     generation INTEGER NOT NULL,
-    state INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
     length INTEGER NOT NULL CHECK (length > 0),
     place BLOB,
     data BLOB,

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../migrations/sqlite/0009_identity.sql")),
     (10, include_str!("../../migrations/sqlite/0010_sweep.sql")),
     (11, include_str!("../../migrations/sqlite/0011_moves.sql")),
+    (12, include_str!("../../migrations/sqlite/0012_states.sql")),
 ];
 
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<()> {
@@ -82,6 +83,24 @@ mod tests {
             made,
             "CACHEROACH_WRITE_SCHEMA=1 writes it"
         );
+    }
+
+    /// A list of three in a CHECK is a table for each row.
+    #[test]
+    fn no_check_makes_a_table() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        run(&mut connection, Timestamp::default()).unwrap();
+        let insert = |state: i64| {
+            format!(
+                "INSERT INTO chunks (tenant, chunk, generation, state, length, data) VALUES (x'01', x'02', 1, {state}, 1, x'03')"
+            )
+        };
+        let mut explained = connection.prepare(&format!("EXPLAIN {}", insert(1))).unwrap();
+        let steps = explained.query_map([], |row| row.get::<_, String>("opcode")).unwrap();
+        let steps: Vec<_> = steps.map(Result::unwrap).collect();
+        assert!(!steps.contains(&"OpenEphemeral".into()), "{steps:?}");
+        assert!(connection.execute(&insert(3), []).is_err());
+        connection.execute(&insert(1), []).unwrap();
     }
 
     #[test]
