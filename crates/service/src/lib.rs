@@ -1,4 +1,5 @@
-//! What can be done. The one way in is [`Service::call`] (and [`Service::stream`] for answers of many parts): it checks
+//! What can be done. The one way in is [`Service::call`] ([`Service::stream`] for answers of many parts,
+//! [`Service::exchange`] for requests of many as well): it checks
 //! the request against its rule, lets the noun's module do the work, and cuts the answer to what the caller may hear.
 //! Nothing here knows HTTP, gRPC or SQL.
 
@@ -26,6 +27,7 @@ mod read_only;
 mod seams;
 mod sites;
 mod still;
+mod streams;
 mod tenants;
 mod throttle;
 mod tokens;
@@ -47,7 +49,7 @@ use sites::Sites;
 
 pub use caller::Caller;
 pub use content::{Content, Opened, Writer, Written};
-pub use door::{Ask, AskStream, Stream};
+pub use door::{Ask, AskStream, Exchange, Stream};
 pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result, Unproven};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cacheroach_hash::{Whole, hash};
-use cacheroach_model::{CHUNK_SIZE, Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
+use cacheroach_model::{Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
 use cacheroach_store::buffers::Buffers;
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
@@ -15,11 +15,9 @@ use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::gathering::{GROUP, Gathering};
 use super::{discard, keep};
 use crate::{Error, Result};
-
-/// How many chunks are hashed and written together at most; twice as many are in memory at most.
-const GROUP: usize = 8;
 
 /// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
 /// leaves nothing but rows that the purge clears away.
@@ -27,17 +25,13 @@ pub struct Writer {
     /// How many may hold more than a small content; one that does has a permit.
     room: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
-    buffers: Buffers,
     store: Store,
     target: Target,
     timeout: Duration,
     id: UploadId,
     /// Whether the store knows of the upload: small contents never need that.
     begun: bool,
-    /// Bytes of a chunk that is not full.
-    filling: Vec<u8>,
-    /// Full chunks that nobody works on yet.
-    full: Vec<Bytes>,
+    gathering: Gathering,
     /// The group before, on its way.
     working: Option<JoinHandle<Result<Stored>>>,
     stored: Stored,
@@ -92,14 +86,12 @@ impl Writer {
         Writer {
             room,
             permit: None,
-            buffers,
             store,
             target,
             timeout,
             id,
             begun: false,
-            filling: Vec::new(),
-            full: Vec::new(),
+            gathering: Gathering::new(buffers),
             working: None,
             stored: Stored::default(),
         }
@@ -110,23 +102,17 @@ impl Writer {
     /// # Errors
     /// [`Error::Busy`] when too many large contents are on their way already; the store's. The content is lost then.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
-        if self.permit.is_none() && self.filling.len() + bytes.len() > INLINE_SIZE {
+        if self.permit.is_none() && self.gathering.filling().len() + bytes.len() > INLINE_SIZE {
             let permit = Arc::clone(&self.room).try_acquire_owned();
             self.permit = Some(permit.map_err(|_| Error::Busy)?);
+            self.gathering.expect_much();
         }
         while !bytes.is_empty() {
-            if self.permit.is_some() && self.filling.capacity() < CHUNK_SIZE {
-                let begun = mem::replace(&mut self.filling, self.buffers.take());
-                self.filling.extend_from_slice(&begun);
-            }
-            let room = CHUNK_SIZE - self.filling.len();
-            self.filling.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
-            if self.filling.len() == CHUNK_SIZE {
-                self.full.push(self.buffers.freeze(mem::take(&mut self.filling)));
-                // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
-                if self.full.len() == GROUP || self.working.as_ref().is_none_or(JoinHandle::is_finished) {
-                    self.store_full().await?;
-                }
+            self.gathering.take(&mut bytes);
+            // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
+            let is_free = self.working.as_ref().is_none_or(JoinHandle::is_finished);
+            if self.gathering.full() == GROUP || is_free {
+                self.send_on(None).await?;
             }
         }
         Ok(())
@@ -137,14 +123,11 @@ impl Writer {
     /// # Errors
     /// [`Error::Conflict`] when something else is there than was expected; the store's. Nothing is visible then.
     pub async fn finish(mut self) -> Result<Written> {
-        if !self.begun && self.full.is_empty() && self.filling.len() <= INLINE_SIZE {
-            return self.finish_small().await;
+        let content = self.gathering.take_rest();
+        if !self.begun && self.gathering.full() == 0 && content.len() <= INLINE_SIZE {
+            return self.finish_small(content).await;
         }
-        if !self.filling.is_empty() {
-            let last = self.buffers.freeze(mem::take(&mut self.filling));
-            self.full.push(last);
-        }
-        self.store_full().await?;
+        self.send_on((!content.is_empty()).then_some(content)).await?;
         self.wait().await?;
         let stored = mem::take(&mut self.stored);
         let hash = stored.hash.finish();
@@ -167,8 +150,7 @@ impl Writer {
         }
     }
 
-    async fn finish_small(self) -> Result<Written> {
-        let content = Bytes::from(self.filling.clone());
+    async fn finish_small(self, content: Bytes) -> Result<Written> {
         let (hash, size) = (hash(&content), content.len() as u64);
         let version = self.store.metadata.put_file(&self.file(hash), content).await?;
         hit(Failpoint::PutAfterCommit);
@@ -179,10 +161,10 @@ impl Writer {
         self.target.clone().of(hash)
     }
 
-    /// Sends the full chunks on their way, once those before are safe.
-    async fn store_full(&mut self) -> Result<()> {
+    /// Sends the full chunks on their way, and what is the last one, once those before are safe.
+    async fn send_on(&mut self, last: Option<Bytes>) -> Result<()> {
         self.wait().await?;
-        if self.full.is_empty() {
+        if self.gathering.full() == 0 && last.is_none() {
             return Ok(());
         }
         if !self.begun {
@@ -197,7 +179,7 @@ impl Writer {
             tenant: self.target.tenant,
             upload: self.id,
             timeout: self.timeout,
-            chunks: mem::take(&mut self.full),
+            chunks: self.gathering.take_full().into_iter().chain(last).collect(),
         };
         self.working = Some(tokio::spawn(group.store(mem::take(&mut self.stored))));
         Ok(())

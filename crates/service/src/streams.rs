@@ -1,0 +1,248 @@
+//! Contents of an upload that come in one call: while a group of chunks is hashed and written, the next one comes. Whenever
+//! more is safe the caller is told, and can go on from there whatever happens.
+//!
+//! Not all that was told arrives. So a stream may begin behind where the upload stands: it brings the same bytes once more,
+//! and they are compared with what is there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cacheroach_api::method::uploads;
+use cacheroach_api::upload::{StreamRequest, StreamResponse, TransferState};
+use cacheroach_hash::hash;
+use cacheroach_model::{CHUNK_SIZE, Capabilities, Hash, Upload};
+use cacheroach_store::uploads::{Progress, rope_of};
+use futures::TryStreamExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use crate::content::{Cut, GROUP, Gathering};
+use crate::door::{Exchange, Stream};
+use crate::still::Still;
+use crate::uploads::{MAX_TRANSFER, TRIES, must_fit, not_the_latest, offset_of, want};
+use crate::{Caller, Error, Result, Service};
+
+const CHUNK: u64 = CHUNK_SIZE as u64;
+
+impl Exchange for uploads::Stream {
+    async fn answer(
+        service: &Arc<Service>,
+        caller: &Caller,
+        first: StreamRequest,
+        rest: Stream<StreamRequest>,
+    ) -> Result<Stream<StreamResponse>> {
+        let state = first.state.unwrap_or_default();
+        let id = service.open(&state)?;
+        let from = offset_of(&state)?;
+        let progress = service.unfinished(caller, id, &state).await?;
+        let begun = begun_chunk(&progress, from)?;
+        // As a content over HTTP.
+        let room = Arc::clone(&service.room).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let mut gathering = Gathering::new(service.buffers.clone());
+        gathering.expect_much();
+        let at = from - begun.len() as u64;
+        gathering.take(&mut begun.clone());
+        let write = vec![(Capabilities::WRITE, want(&progress.upload))];
+        let mut coming = Coming {
+            service: Arc::clone(service),
+            still: Still::able(&service.callers, caller, write),
+            state,
+            rest,
+            has_ended: false,
+            gathering,
+            at,
+            came: from,
+            progress: Some(progress),
+            working: None,
+            told: None,
+            _room: room,
+        };
+        if !first.data.is_empty() {
+            coming.take(first.data).await?;
+        }
+        Ok(Box::pin(futures::stream::try_unfold(coming, |mut coming| async move {
+            let state = coming.next().await?;
+            Ok(state.map(|state| (StreamResponse { state: Some(state) }, coming)))
+        })))
+    }
+}
+
+/// The bytes from the beginning of a chunk up to where a stream begins: not in the stream, but in the upload's tail.
+fn begun_chunk(progress: &Progress, from: u64) -> Result<Bytes> {
+    let (offset, tail) = (progress.upload.offset, &progress.tail);
+    let begun = usize::try_from(from % CHUNK).expect("less than a chunk");
+    if from > offset || begun > 0 && from - begun as u64 != offset - tail.len() as u64 {
+        return Err(not_the_latest());
+    }
+    Ok(tail.slice(..begun))
+}
+
+/// A stream under way. It is worked on as answers are asked for.
+struct Coming {
+    service: Arc<Service>,
+    still: Still,
+    /// Where it began.
+    state: TransferState,
+    rest: Stream<StreamRequest>,
+    has_ended: bool,
+    gathering: Gathering,
+    /// Where the first chunk begins that nobody works on yet.
+    at: u64,
+    /// Where the bytes end that came.
+    came: u64,
+    /// How far the upload is; none while that changes.
+    progress: Option<Progress>,
+    /// The group before, on its way, and where it ends.
+    working: Option<(u64, JoinHandle<Result<Progress>>)>,
+    /// How far the caller was told it to be safe.
+    told: Option<u64>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Coming {
+    /// The next state to tell; none at the end.
+    async fn next(&mut self) -> Result<Option<TransferState>> {
+        loop {
+            self.send_on();
+            // There is always room for one more piece.
+            let has_room = self.gathering.full() + MAX_TRANSFER / CHUNK_SIZE <= GROUP;
+            let (takes_more, is_working) = (!self.has_ended && has_room, self.working.is_some());
+            let Coming { rest, working, .. } = self;
+            tokio::select! {
+                biased;
+                worked = worked(working), if is_working => {
+                    let (end, progress) = worked?;
+                    return Ok(Some(self.tell(end, progress)));
+                }
+                part = rest.try_next(), if takes_more => match part? {
+                    Some(StreamRequest { state: None, data }) => self.take(data).await?,
+                    Some(_) => return Err(Error::invalid("state", "it comes first, and once")),
+                    None => self.has_ended = true,
+                },
+                else => break,
+            }
+        }
+        match (self.told, self.progress.take()) {
+            // Nothing came: it stands where it stood.
+            (None, Some(progress)) => Ok(Some(self.tell(self.came, progress))),
+            _ => Ok(None),
+        }
+    }
+
+    async fn take(&mut self, mut data: Bytes) -> Result<()> {
+        must_fit(&data)?;
+        self.still.must_anew().await?;
+        self.came += data.len() as u64;
+        while !data.is_empty() {
+            self.gathering.take(&mut data);
+        }
+        Ok(())
+    }
+
+    /// Sends full chunks on their way, in the end also what is none, unless others still are.
+    fn send_on(&mut self) {
+        let full = self.at + self.gathering.full() as u64 * CHUNK;
+        let is_last = self.has_ended && self.came > full;
+        if full == self.at && !is_last {
+            return;
+        }
+        let Some(progress) = self.progress.take() else { return };
+        let chunks = self.gathering.take_full();
+        let rest = if is_last { self.gathering.take_rest() } else { Bytes::new() };
+        let (end, at) = (full + rest.len() as u64, self.at);
+        let group = Group { at, chunks, rest };
+        self.at = if is_last { self.came } else { full };
+        let (service, caller, state) =
+            (Arc::clone(&self.service), self.still.caller().clone(), self.state.clone());
+        let adding = async move { service.add(&caller, &state, progress, group).await };
+        self.working = Some((end, tokio::spawn(adding)));
+    }
+
+    fn tell(&mut self, end: u64, progress: Progress) -> TransferState {
+        self.told = Some(end);
+        let state = self.service.seal(&Upload { offset: end, ..progress.upload.clone() });
+        self.progress = Some(progress);
+        state
+    }
+}
+
+/// How far a group that is on its way has brought the upload.
+async fn worked(working: &mut Option<(u64, JoinHandle<Result<Progress>>)>) -> Result<(u64, Progress)> {
+    let Some((end, work)) = working else { return std::future::pending().await };
+    let (end, progress) = (*end, work.await);
+    *working = None;
+    Ok((end, progress.map_err(Error::internal)??))
+}
+
+/// Bytes from the beginning of a chunk on.
+#[derive(Clone)]
+struct Group {
+    at: u64,
+    chunks: Vec<Bytes>,
+    rest: Bytes,
+}
+
+impl Service {
+    /// Adds to an upload what it does not have of a group yet, and answers how far it is then: maybe further than the group.
+    async fn add(
+        &self,
+        caller: &Caller,
+        state: &TransferState,
+        mut progress: Progress,
+        group: Group,
+    ) -> Result<Progress> {
+        for _ in 0..TRIES {
+            let Some(cut) = self.without_known(&progress, group.clone()).await? else { return Ok(progress) };
+            if let Some(further) = self.append(&progress, cut).await? {
+                return Ok(further);
+            }
+            // Another call went on from here: one with the same bytes, or this one has lost.
+            progress = self.unfinished(caller, progress.upload.id, state).await?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// What the upload does not have of a group; none: it has all of it.
+    async fn without_known(&self, progress: &Progress, group: Group) -> Result<Option<Cut>> {
+        let Group { mut at, mut chunks, rest } = group;
+        let (upload, tail) = (&progress.upload, &progress.tail);
+        let full_to = upload.offset - tail.len() as u64;
+        let known = usize::try_from(full_to.saturating_sub(at) / CHUNK).unwrap_or(usize::MAX);
+        let known: Vec<_> = chunks.drain(..known.min(chunks.len())).collect();
+        if !known.is_empty() {
+            let from = at;
+            at += known.len() as u64 * CHUNK;
+            let hashing = move || known.iter().map(|chunk| hash(chunk)).collect::<Vec<_>>();
+            let hashes = tokio::task::spawn_blocking(hashing).await.map_err(Error::internal)?;
+            if !self.has(upload, from, &hashes).await? {
+                return Err(not_the_latest());
+            }
+        }
+        let next = chunks.first().unwrap_or(&rest);
+        if next.is_empty() {
+            return Ok(None);
+        }
+        let both = next.len().min(tail.len());
+        if at != full_to || next[..both] != tail[..both] {
+            return Err(not_the_latest());
+        }
+        let is_new = next.len() > tail.len();
+        Ok(is_new.then(|| Cut { known: tail.len(), chunks, rest }))
+    }
+
+    /// Whether the chunks of an upload from the beginning of one on are these.
+    pub(crate) async fn has(&self, upload: &Upload, mut from: u64, mut chunks: &[Hash]) -> Result<bool> {
+        while !chunks.is_empty() {
+            let page = self.store.metadata.list_pieces(upload.tenant, rope_of(upload.id), from).await?;
+            let count = page.len().min(chunks.len());
+            let (these, others) = chunks.split_at(count);
+            let are_these =
+                page.iter().zip(these).all(|(piece, chunk)| piece.at >= from && piece.chunk == *chunk);
+            if count == 0 || !are_these {
+                return Ok(false);
+            }
+            (from, chunks) = (from + count as u64 * CHUNK, others);
+        }
+        Ok(true)
+    }
+}
