@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::content::{Cut, GROUP, Gathering};
 use crate::door::{Exchange, Stream};
 use crate::still::Still;
-use crate::uploads::{MAX_TRANSFER, TRIES, must_fit, not_the_latest, offset_of, want};
+use crate::uploads::{TRIES, must_fit, not_the_latest, offset_of, want};
 use crate::{Caller, Error, Result, Service};
 
 const CHUNK: u64 = CHUNK_SIZE as u64;
@@ -104,8 +104,7 @@ impl Coming {
     async fn next(&mut self) -> Result<Option<TransferState>> {
         loop {
             self.send_on();
-            // There is always room for one more piece.
-            let has_room = self.gathering.full() + MAX_TRANSFER / CHUNK_SIZE <= GROUP;
+            let has_room = self.gathering.full() < GROUP;
             let (takes_more, is_working) = (!self.has_ended && has_room, self.working.is_some());
             let Coming { rest, working, .. } = self;
             tokio::select! {

@@ -24,7 +24,7 @@ use crate::versions::{check_type, may_read};
 use crate::{Caller, Error, Result, Service};
 
 /// How many bytes a transfer brings at most: four chunks. Clients learn it from `Begin`.
-pub(crate) const MAX_TRANSFER: usize = 2 << 20;
+const MAX_TRANSFER: usize = 2 << 20;
 
 /// How often a call that finds itself overtaken looks again.
 pub(crate) const TRIES: usize = 3;

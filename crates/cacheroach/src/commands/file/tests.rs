@@ -248,8 +248,12 @@ impl Uploads for Fake {
 
     async fn transfer(&self, of: Request<TransferRequest>) -> Result<Response<TransferResponse>, Status> {
         let TransferRequest { state, data } = of.into_inner();
-        self.held().transfers += 1;
-        Ok(Response::new(TransferResponse { state: Some(self.add(state.unwrap(), &data)?) }))
+        let state = self.add(state.unwrap(), &data);
+        // Also one whose answer is lost.
+        if !matches!(&state, Err(status) if status.code() != Code::Unavailable) {
+            self.held().transfers += 1;
+        }
+        Ok(Response::new(TransferResponse { state: Some(state?) }))
     }
 
     type StreamStream = Pin<Box<dyn Stream<Item = Result<StreamResponse, Status>> + Send>>;
@@ -273,7 +277,8 @@ impl Uploads for Fake {
         let answers = futures::stream::try_unfold(begun, |(fake, mut parts, state)| async move {
             let Some(StreamRequest { data, state: None }) = parts.message().await? else { return Ok(None) };
             let offset = usize::try_from(state.offset).unwrap();
-            if let Some(at) = fake.held().break_at.iter().position(|at| *at == offset) {
+            let at = fake.held().break_at.iter().position(|at| *at == offset);
+            if let Some(at) = at {
                 fake.held().break_at.remove(at);
                 return Err(Status::unavailable("broken"));
             }
