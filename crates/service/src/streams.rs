@@ -1,9 +1,11 @@
-//! Contents of an upload that come in one call: while a group of chunks is hashed and written, the next one comes. Whenever
-//! more is safe the caller is told, and can go on from there whatever happens.
+//! Contents of an upload that come in one call: while groups of chunks are hashed and written, the next one comes. They are
+//! hashed and appended one after the other, but written beside each other. Whenever more is safe the caller is told, and can go on
+//! from there whatever happens.
 //!
 //! Not all that was told arrives. So a stream may begin behind where the upload stands: it brings the same bytes once more,
 //! and they are compared with what is there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +15,7 @@ use cacheroach_hash::hash;
 use cacheroach_model::{CHUNK_SIZE, Capabilities, Hash, Upload};
 use cacheroach_store::uploads::{Progress, rope_of};
 use futures::TryStreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::content::{Cut, GROUP, Gathering};
@@ -23,6 +25,11 @@ use crate::uploads::{TRIES, must_fit, not_the_latest, offset_of, want};
 use crate::{Caller, Error, Result, Service};
 
 const CHUNK: u64 = CHUNK_SIZE as u64;
+
+/// How many groups are on their way at once.
+const AT_ONCE: usize = 2;
+/// How many chunks one has: with those that gather there are as many in memory as of a content over HTTP.
+const MOST: usize = 2 * GROUP / (AT_ONCE + 1);
 
 impl Exchange for uploads::Stream {
     async fn answer(
@@ -52,8 +59,9 @@ impl Exchange for uploads::Stream {
             gathering,
             at,
             came: from,
-            progress: Some(progress),
-            working: None,
+            upload: progress.upload.clone(),
+            before: Some(Before::nothing(progress)),
+            working: VecDeque::new(),
             told: None,
             _room: room,
         };
@@ -90,10 +98,12 @@ struct Coming {
     at: u64,
     /// Where the bytes end that came.
     came: u64,
-    /// How far the upload is; none while that changes.
-    progress: Option<Progress>,
-    /// The group before, on its way, and where it ends.
-    working: Option<(u64, JoinHandle<Result<Progress>>)>,
+    /// As it was found.
+    upload: Upload,
+    /// What comes before the next group.
+    before: Option<Before>,
+    /// The groups that are on their way, and where they end.
+    working: VecDeque<(u64, JoinHandle<Result<()>>)>,
     /// How far the caller was told it to be safe.
     told: Option<u64>,
     _room: OwnedSemaphorePermit,
@@ -104,15 +114,12 @@ impl Coming {
     async fn next(&mut self) -> Result<Option<TransferState>> {
         loop {
             self.send_on();
-            let has_room = self.gathering.full() < GROUP;
-            let (takes_more, is_working) = (!self.has_ended && has_room, self.working.is_some());
+            let has_room = self.gathering.full() < MOST;
+            let (takes_more, is_working) = (!self.has_ended && has_room, !self.working.is_empty());
             let Coming { rest, working, .. } = self;
             tokio::select! {
                 biased;
-                worked = worked(working), if is_working => {
-                    let (end, progress) = worked?;
-                    return Ok(Some(self.tell(end, progress)));
-                }
+                end = worked(working), if is_working => return end.map(|end| Some(self.tell(end))),
                 part = rest.try_next(), if takes_more => match part? {
                     Some(StreamRequest { state: None, data }) => self.take(data).await?,
                     Some(_) => return Err(Error::invalid("state", "it comes first, and once")),
@@ -121,11 +128,8 @@ impl Coming {
                 else => break,
             }
         }
-        match (self.told, self.progress.take()) {
-            // Nothing came: it stands where it stood.
-            (None, Some(progress)) => Ok(Some(self.tell(self.came, progress))),
-            _ => Ok(None),
-        }
+        // If nothing came, it stands where it stood.
+        Ok(self.told.is_none().then(|| self.tell(self.came)))
     }
 
     async fn take(&mut self, mut data: Bytes) -> Result<()> {
@@ -138,39 +142,76 @@ impl Coming {
         Ok(())
     }
 
-    /// Sends full chunks on their way, in the end also what is none, unless others still are.
+    /// Sends full chunks on their way, in the end also what is none. A slow sender's go one by one as they come; a fast one's
+    /// gather while others are on their way.
     fn send_on(&mut self) {
-        let full = self.at + self.gathering.full() as u64 * CHUNK;
-        let is_last = self.has_ended && self.came > full;
-        if full == self.at && !is_last {
-            return;
+        while self.working.len() < AT_ONCE {
+            let is_last = self.has_ended && self.gathering.full() <= MOST;
+            let full = self.gathering.full().min(MOST);
+            let end = if is_last { self.came } else { self.at + full as u64 * CHUNK };
+            let is_worth_it = self.has_ended || self.working.is_empty() || full == MOST;
+            if end == self.at || !is_worth_it {
+                return;
+            }
+            let Some(before) = self.before.take() else { return };
+            let chunks = self.gathering.take_full(full);
+            let rest = if is_last { self.gathering.take_rest() } else { Bytes::new() };
+            let group = Group { at: self.at, chunks, rest };
+            let (after, then) = After::new();
+            let (service, caller) = (Arc::clone(&self.service), self.still.caller().clone());
+            let state = self.state.clone();
+            let adding = async move { service.add_behind(&caller, &state, before, group, after).await };
+            self.working.push_back((end, tokio::spawn(adding)));
+            (self.before, self.at) = (Some(then), end);
         }
-        let Some(progress) = self.progress.take() else { return };
-        let chunks = self.gathering.take_full();
-        let rest = if is_last { self.gathering.take_rest() } else { Bytes::new() };
-        let (end, at) = (full + rest.len() as u64, self.at);
-        let group = Group { at, chunks, rest };
-        self.at = if is_last { self.came } else { full };
-        let (service, caller, state) =
-            (Arc::clone(&self.service), self.still.caller().clone(), self.state.clone());
-        let adding = async move { service.add(&caller, &state, progress, group).await };
-        self.working = Some((end, tokio::spawn(adding)));
     }
 
-    fn tell(&mut self, end: u64, progress: Progress) -> TransferState {
+    fn tell(&mut self, end: u64) -> TransferState {
         self.told = Some(end);
-        let state = self.service.seal(&Upload { offset: end, ..progress.upload.clone() });
-        self.progress = Some(progress);
-        state
+        self.service.seal(&Upload { offset: end, ..self.upload.clone() })
     }
 }
 
-/// How far a group that is on its way has brought the upload.
-async fn worked(working: &mut Option<(u64, JoinHandle<Result<Progress>>)>) -> Result<(u64, Progress)> {
-    let Some((end, work)) = working else { return std::future::pending().await };
-    let (end, progress) = (*end, work.await);
-    *working = None;
-    Ok((end, progress.map_err(Error::internal)??))
+/// How far the first of the groups that are on their way has brought the upload.
+async fn worked(working: &mut VecDeque<(u64, JoinHandle<Result<()>>)>) -> Result<u64> {
+    let Some((end, work)) = working.front_mut() else { return std::future::pending().await };
+    let (end, worked) = (*end, work.await);
+    working.pop_front();
+    worked.map_err(Error::internal)?.map(|()| end)
+}
+
+/// What a group learns of the one before it: how far that will bring the upload, and how far it has.
+struct Before {
+    planned: oneshot::Receiver<Progress>,
+    reached: oneshot::Receiver<Progress>,
+}
+
+/// What a group tells the next one. One that fails tells nothing more, and those behind it fail with it.
+struct After {
+    planned: oneshot::Sender<Progress>,
+    reached: oneshot::Sender<Progress>,
+}
+
+impl After {
+    fn new() -> (Self, Before) {
+        let ((plan, planned), (reach, reached)) = (oneshot::channel(), oneshot::channel());
+        (After { planned: plan, reached: reach }, Before { planned, reached })
+    }
+}
+
+impl Before {
+    /// The upload itself.
+    fn nothing(progress: Progress) -> Self {
+        let (after, before) = After::new();
+        let _ = after.planned.send(progress.clone());
+        let _ = after.reached.send(progress);
+        before
+    }
+}
+
+/// Heard by nobody: what went wrong before is told.
+fn broken_off(_: oneshot::error::RecvError) -> Error {
+    Error::State("the stream has ended".into())
 }
 
 /// Bytes from the beginning of a chunk on.
@@ -182,6 +223,37 @@ struct Group {
 }
 
 impl Service {
+    /// Adds a group behind another one that may still be on its way.
+    async fn add_behind(
+        &self,
+        caller: &Caller,
+        state: &TransferState,
+        before: Before,
+        group: Group,
+        after: After,
+    ) -> Result<()> {
+        let planned = before.planned.await.map_err(broken_off)?;
+        let Some(cut) = self.without_known(&planned, group.clone()).await? else {
+            let _ = after.planned.send(planned);
+            let _ = after.reached.send(before.reached.await.map_err(broken_off)?);
+            return Ok(());
+        };
+        let (chunks, next) = self.plan(&planned, cut).await?;
+        let _ = after.planned.send(next.clone());
+        let pieces = self.keep_chunks(&planned.upload, chunks).await?;
+        let from = before.reached.await.map_err(broken_off)?;
+        let is_as_planned = from.upload.offset == planned.upload.offset;
+        let reached = if is_as_planned && self.go_on(&from, pieces, &next).await? {
+            next
+        } else {
+            // Another call went on from here. What was written is the sweep's, unless that one wrote the same.
+            let latest = self.unfinished(caller, from.upload.id, state).await?;
+            self.add(caller, state, latest, group).await?
+        };
+        let _ = after.reached.send(reached);
+        Ok(())
+    }
+
     /// Adds to an upload what it does not have of a group yet, and answers how far it is then: maybe further than the group.
     async fn add(
         &self,

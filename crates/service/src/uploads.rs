@@ -237,34 +237,48 @@ impl Service {
 
     /// Appends what a call brought; none if somebody else was faster.
     pub(crate) async fn append(&self, from: &Progress, cut: Cut) -> Result<Option<Progress>> {
+        let (chunks, next) = self.plan(from, cut).await?;
+        let pieces = self.keep_chunks(&from.upload, chunks).await?;
+        Ok(self.go_on(from, pieces, &next).await?.then_some(next))
+    }
+
+    /// Hashes what a call brought: its full chunks, and how far the upload will be with it.
+    pub(crate) async fn plan(&self, from: &Progress, cut: Cut) -> Result<(Vec<(Hash, Bytes)>, Progress)> {
         let upload = &from.upload;
         must_be_few(upload)?;
         let whole = resume(&from.hash_state)?;
-        let (from_tail, length) = (cut.known, cut.new_bytes());
+        let (offset, transfers) = (upload.offset + cut.new_bytes(), upload.transfers + 1);
         let hashing = tokio::task::spawn_blocking(move || Brought::new(whole, cut));
         let Brought { whole, chunks, tail, digest } = hashing.await.map_err(Error::internal)?;
-        let pieces = self.keep_chunks(upload, chunks).await?;
-        let step = Step {
-            from_tail,
-            pieces,
+        let next = Progress {
+            upload: Upload { offset, transfers, ..upload.clone() },
             tail,
             hash_state: whole.save().to_vec(),
-            digest: digest.as_bytes().to_vec(),
+            last_from: upload.offset,
+            last_digest: digest.as_bytes().to_vec(),
+        };
+        Ok((chunks, next))
+    }
+
+    /// Takes an upload to where it was planned to be, with chunks that are kept; tells whether nobody else was faster.
+    pub(crate) async fn go_on(&self, from: &Progress, pieces: Vec<NewPiece>, to: &Progress) -> Result<bool> {
+        let step = Step {
+            from_tail: from.tail.len(),
+            pieces,
+            tail: to.tail.clone(),
+            hash_state: to.hash_state.clone(),
+            digest: to.last_digest.clone(),
             extend: None,
         };
-        let moved = self.step(upload, &step).await?;
-        let (offset, transfers) = (upload.offset + length, upload.transfers + 1);
-        Ok(moved.then(|| Progress {
-            upload: Upload { offset, transfers, ..upload.clone() },
-            tail: step.tail,
-            hash_state: step.hash_state,
-            last_from: upload.offset,
-            last_digest: step.digest,
-        }))
+        self.step(&from.upload, &step).await
     }
 
     /// Keeps chunks whose bytes came, also where those that are there are known to be damaged.
-    async fn keep_chunks(&self, upload: &Upload, chunks: Vec<(Hash, Bytes)>) -> Result<Vec<NewPiece>> {
+    pub(crate) async fn keep_chunks(
+        &self,
+        upload: &Upload,
+        chunks: Vec<(Hash, Bytes)>,
+    ) -> Result<Vec<NewPiece>> {
         self.spoilt.give_way(&self.store, upload.tenant, &chunks).await?;
         keep(&self.store, upload.tenant, upload.id, chunks).await
     }

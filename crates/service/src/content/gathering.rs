@@ -58,9 +58,9 @@ impl Gathering {
         &self.filling
     }
 
-    /// The full chunks, to be worked on.
-    pub(crate) fn take_full(&mut self) -> Vec<Bytes> {
-        mem::take(&mut self.full)
+    /// The first full chunks, at most so many, to be worked on.
+    pub(crate) fn take_full(&mut self, most: usize) -> Vec<Bytes> {
+        self.full.drain(..most.min(self.full.len())).collect()
     }
 
     /// What came behind the last full chunk, once nothing more comes.

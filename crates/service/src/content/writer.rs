@@ -179,7 +179,7 @@ impl Writer {
             tenant: self.target.tenant,
             upload: self.id,
             timeout: self.timeout,
-            chunks: self.gathering.take_full().into_iter().chain(last).collect(),
+            chunks: self.gathering.take_full(GROUP).into_iter().chain(last).collect(),
         };
         self.working = Some(tokio::spawn(group.store(mem::take(&mut self.stored))));
         Ok(())
