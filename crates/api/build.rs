@@ -27,6 +27,9 @@ const PROTOS: [&str; 11] = [
     INTERNAL,
 ];
 
+/// What comes in large pieces, and is not to be copied out of the message.
+const LARGE: &str = ".cacheroach.upload.StreamRequest.data";
+
 /// Messages that hold passwords: what they show of themselves is written by hand, in `src/secret.rs`.
 const WITH_SECRETS: [&str; 2] =
     [".cacheroach.principal.SetPasswordRequest", ".cacheroach.token.LoginRequest"];
@@ -50,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             file.service.clear();
         }
     }
-    tonic_prost_build::configure().skip_debug(WITH_SECRETS).compile_fds(set)?;
+    tonic_prost_build::configure().bytes(LARGE).skip_debug(WITH_SECRETS).compile_fds(set)?;
 
     // What reflection shows: all but the internal file, with the options that are extensions.
     let mut shown = protox::Compiler::new(["proto"])?;

@@ -5,76 +5,14 @@
 mod program;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
-use program::{CONFIG, Home, Server, site};
+use program::way::Way;
+use program::{Home, noise, site};
 use serde_json::{Value, json};
 
 const CHUNK: usize = 512 * 1024;
 /// What calls without contents may come to.
 const TALK: u64 = 64 * 1024;
-
-/// A way to a server on which the bytes that go there are counted.
-struct Way {
-    sent: Arc<AtomicU64>,
-}
-
-impl Way {
-    /// The one that a home's commands take from now on.
-    fn lay(server: &Server, home: &Home) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut config = home.config(CONFIG);
-        config["Host"] = json!(listener.local_addr().unwrap().to_string());
-        home.write(CONFIG, config.to_string());
-        let (sent, to) = (Arc::new(AtomicU64::new(0)), server.host().to_owned());
-        let counted = Arc::clone(&sent);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let (client, server) = (client.unwrap(), TcpStream::connect(&to).unwrap());
-                pass(client.try_clone().unwrap(), server.try_clone().unwrap(), Some(Arc::clone(&counted)));
-                pass(server, client, None);
-            }
-        });
-        Way { sent }
-    }
-
-    /// How many bytes a command sends.
-    fn count(&self, run: impl FnOnce()) -> u64 {
-        self.sent.store(0, Ordering::SeqCst);
-        run();
-        self.sent.load(Ordering::SeqCst)
-    }
-}
-
-fn pass(mut from: TcpStream, mut to: TcpStream, counted: Option<Arc<AtomicU64>>) {
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
-            if let Some(counted) = &counted {
-                counted.fetch_add(length as u64, Ordering::SeqCst);
-            }
-            if to.write_all(&buffer[..length]).is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown(Shutdown::Write);
-    });
-}
-
-/// Bytes without a period that chunks could share.
-fn noise(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    })
-    .take(length)
-    .collect()
-}
 
 fn put(home: &Home, arguments: &[&str]) -> Value {
     let shown = home.ok(&[&["--output", "json", "file", "put"], arguments].concat());

@@ -1,7 +1,8 @@
 //! Uploads over gRPC, a call at a time, each to whichever server.
 
 use cacheroach_api::upload::uploads_client::UploadsClient;
-use cacheroach_api::upload::{BeginRequest, CommitRequest, TransferRequest, TransferState};
+use cacheroach_api::upload::{BeginRequest, CommitRequest, StreamRequest, TransferRequest, TransferState};
+use futures::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
@@ -47,6 +48,31 @@ pub async fn transfer(
     let request = TransferRequest { state: Some(state), data: part.to_vec() };
     let sent = UploadsClient::new(channel).transfer(with(token, request)).await?;
     Ok(sent.into_inner().state.unwrap())
+}
+
+/// Sends parts of one, in one call that goes on after them until something breaks it. All states that are told, until one is at
+/// an offset or behind it.
+///
+/// # Errors
+/// The server's answer, or none.
+pub async fn stream_to(
+    channel: Channel,
+    token: &str,
+    state: TransferState,
+    parts: &[u8],
+    offset: i64,
+) -> Result<Vec<TransferState>, Status> {
+    let mut requests = vec![StreamRequest { state: Some(state), ..Default::default() }];
+    let pieces = parts.chunks(1 << 20).map(|piece| piece.to_vec().into());
+    requests.extend(pieces.map(|data| StreamRequest { state: None, data }));
+    let requests = futures::stream::iter(requests).chain(futures::stream::pending());
+    let mut answers = UploadsClient::new(channel).stream(with(token, requests)).await?.into_inner();
+    let mut told: Vec<TransferState> = Vec::new();
+    while told.last().is_none_or(|last| last.offset < offset) {
+        let Some(answer) = answers.message().await? else { break };
+        told.extend(answer.state);
+    }
+    Ok(told)
 }
 
 /// Makes a version of it: the same one, however often it is asked for.

@@ -3,7 +3,7 @@
 
 use cacheroach_api::rule::{Method, Ruled as _};
 use cacheroach_api::{method, token};
-use cacheroach_service::{Ask, AskStream, Caller, Directory, Opened, Result, Writer};
+use cacheroach_service::{Ask, AskStream, Caller, Directory, Exchange, Opened, Result, Writer};
 use futures::StreamExt as _;
 use prost::Message;
 
@@ -79,6 +79,7 @@ pub(crate) const KNOWN: &[Known] = known![
     message files::CreateDropLink,
     message stores::Purge,
     message uploads::Offer,
+    exchange uploads::Stream,
 ];
 
 /// The superuser has a world of its own, since it may well show everybody everything.
@@ -190,6 +191,24 @@ fn stream<M: AskStream<Request: Message + Default, Response: Message>>(
         let mut parts = world.service.stream::<M>(caller, request).await?.take(count);
         let mut answer = Vec::new();
         while let Some(part) = parts.next().await {
+            answer.extend(part?.encode_to_vec());
+        }
+        Ok(answer)
+    }))
+}
+
+/// A request of one part, twice.
+fn exchange<M: Exchange<Request: Message + Default + 'static, Response: Message>>(
+    world: &World,
+    caller: &Caller,
+    message: &[u8],
+) -> Outcome {
+    let request: M::Request = decode(message)?;
+    let parts = futures::stream::iter([Ok(request.clone()), Ok(request)]);
+    Some(world.wait(async {
+        let mut answers = world.service.exchange::<M>(caller, Box::pin(parts)).await?;
+        let mut answer = Vec::new();
+        while let Some(part) = answers.next().await {
             answer.extend(part?.encode_to_vec());
         }
         Ok(answer)

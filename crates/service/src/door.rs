@@ -8,7 +8,7 @@ use cacheroach_api::text;
 use cacheroach_auth::{Lack, Refusal, Refused, Want};
 use cacheroach_model::Capabilities;
 use cacheroach_store::failpoint::{Step, hit};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Unproven, Why};
 use crate::still::Still;
@@ -59,6 +59,18 @@ pub trait AskStream: Method {
     ) -> impl Future<Output = Result<Stream<Self::Response>>> + Send;
 }
 
+/// A method with a request of many parts, and an answer of many that come meanwhile.
+pub trait Exchange: Method {
+    /// Begins to do it. Whether the caller may say the parts that there are is checked; whether it still may while more come
+    /// is for the noun to look after, which knows what they are about.
+    fn answer(
+        service: &std::sync::Arc<Service>,
+        caller: &Caller,
+        first: Self::Request,
+        rest: Stream<Self::Request>,
+    ) -> impl Future<Output = Result<Stream<Self::Response>>> + Send;
+}
+
 impl Service {
     /// Asks. May it be said? Then it is done, and the answer cut to what may be heard.
     ///
@@ -96,6 +108,35 @@ impl Service {
                 }
             }
             Ok(None)
+        })))
+    }
+
+    /// Asks with many parts for many. Without any it is asked as with an empty one.
+    ///
+    /// # Errors
+    /// For the caller to read, here or in the stream.
+    pub async fn exchange<M: Exchange<Request: Default>>(
+        self: &std::sync::Arc<Self>,
+        caller: &Caller,
+        mut parts: Stream<M::Request>,
+    ) -> Result<Stream<M::Response>>
+    where
+        M::Response: 'static,
+    {
+        let as_it_is = |_: &mut M::Request| Ok(None);
+        let mut first = parts.try_next().await?.unwrap_or_default();
+        let looked_at = self.enter::<M>(caller, &mut first, as_it_is).await?;
+        let caller = looked_at.unwrap_or_else(|| caller.clone());
+        self.may_run::<M>()?;
+        let who = caller.clone();
+        let rest = parts.map(move |part| {
+            let mut part = part?;
+            enter::<M>(&who, &mut part, as_it_is).map(|()| part)
+        });
+        let answers = M::answer(self, &caller, first, Box::pin(rest)).await?;
+        Ok(Box::pin(answers.try_filter_map(move |mut answer| {
+            let is_cut = caller.authority().cut(&mut answer);
+            std::future::ready(Ok((!is_cut).then_some(answer)))
         })))
     }
 }

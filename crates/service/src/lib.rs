@@ -1,4 +1,5 @@
-//! What can be done. The one way in is [`Service::call`] (and [`Service::stream`] for answers of many parts): it checks
+//! What can be done. The one way in is [`Service::call`] ([`Service::stream`] for answers of many parts,
+//! [`Service::exchange`] for requests of many as well): it checks
 //! the request against its rule, lets the noun's module do the work, and cuts the answer to what the caller may hear.
 //! Nothing here knows HTTP, gRPC or SQL.
 
@@ -26,6 +27,7 @@ mod read_only;
 mod seams;
 mod sites;
 mod still;
+mod streams;
 mod tenants;
 mod throttle;
 mod tokens;
@@ -47,7 +49,7 @@ use sites::Sites;
 
 pub use caller::Caller;
 pub use content::{Content, Opened, Writer, Written};
-pub use door::{Ask, AskStream, Stream};
+pub use door::{Ask, AskStream, Exchange, Stream};
 pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result, Unproven};
 pub use fetch::{FetchSettings, Names, Network, NetworkError};
@@ -65,7 +67,7 @@ pub struct Settings {
     /// Where it runs, for [`Diags.Echo`](cacheroach_api::method::diags::Echo). Default: nothing is told.
     pub machine: Machine,
     /// How many contents above 64 KiB may be on their way in at once, or offered; more are refused. Each takes up to 8 MiB of memory
-    /// while its sender is fast, up to 512 KiB while it is slow. Default: 1,024.
+    /// while its sender is fast, up to 512 KiB while it is slow, and a piece more in streams. Default: 1,024.
     pub large_writes: usize,
     /// Memory for files that were opened lately, of a store that can tell whether they changed. Default: 16 MiB.
     pub opened_bytes: u64,

@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cacheroach_api::method::uploads;
-use cacheroach_api::text;
 use cacheroach_api::upload::{OfferRequest, OfferResponse, OfferedChunk};
-use cacheroach_hash::Whole;
+use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{CHUNK_SIZE, Hash};
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::uploads::{NewPiece, Progress, Step};
 use futures::TryStreamExt as _;
 
-use crate::content::{Shelf, Shown};
+use crate::content::{Shelf, Shown, digest, resume};
 use crate::door::Ask;
-use crate::uploads::{TRIES, digest, must_be_few, resume};
+use crate::uploads::{TRIES, must_be_few, not_the_latest, offset_of};
 use crate::{Caller, Error, Result, Service};
 
 /// How many chunks may be offered in one call.
@@ -30,14 +29,11 @@ impl Ask for uploads::Offer {
         let state = request.state.unwrap_or_default();
         let id = service.open(&state)?;
         let offered = parse(&request.chunks)?;
-        let from = u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))?;
+        let from = offset_of(&state)?;
         for _ in 0..TRIES {
-            let progress = service.progress(caller, id, &state).await?;
-            if progress.upload.outcome.is_some() {
-                return Err(Error::State("the upload is committed".into()));
-            }
+            let progress = service.unfinished(caller, id, &state).await?;
             if progress.upload.offset != from {
-                return service.offered_before(&progress, from, &offered);
+                return service.offered_before(&progress, from, &offered).await;
             }
             if !from.is_multiple_of(CHUNK_SIZE as u64) || !progress.tail.is_empty() {
                 return Err(Error::State("chunks are offered at multiples of 512 KiB".into()));
@@ -119,7 +115,7 @@ impl Service {
         let Found { mut hashed, tail } = found;
         let taken = pieces.len() + usize::from(!tail.is_empty());
         let length = (pieces.len() * CHUNK_SIZE + tail.len()) as u64;
-        let digest = digest_of(offered, pieces.len(), !tail.is_empty()).unwrap_or(Hash::EMPTY);
+        let digest = digest_of(offered, pieces.len(), !tail.is_empty());
         let step = Step {
             from_tail: 0,
             pieces,
@@ -155,25 +151,32 @@ impl Service {
         Ok(found)
     }
 
-    /// The answer to an offer, or to a transfer of the same bytes, that was made before; anything else that is not the next
-    /// one is refused.
-    fn offered_before(&self, progress: &Progress, from: u64, offered: &[Shown]) -> Result<OfferResponse> {
-        let length = progress.upload.offset.saturating_sub(from);
+    /// The answer to an offer of all that came since, by whichever calls; anything else that is not the next one is refused.
+    async fn offered_before(
+        &self,
+        progress: &Progress,
+        from: u64,
+        offered: &[Shown],
+    ) -> Result<OfferResponse> {
+        let (upload, tail) = (&progress.upload, &progress.tail);
+        let length = upload.offset.saturating_sub(from);
         let full = usize::try_from(length / CHUNK_SIZE as u64).unwrap_or(usize::MAX);
-        let has_tail = !length.is_multiple_of(CHUNK_SIZE as u64);
-        let digest = digest_of(offered, full, has_tail).filter(|_| progress.last_from == from);
-        if digest.is_some_and(|digest| progress.last_digest == digest.as_bytes()) {
-            let taken = count(full + usize::from(has_tail));
-            Ok(OfferResponse { state: Some(self.seal(&progress.upload)), taken })
-        } else {
-            Err(Error::State("not the latest state of this upload".into()))
+        let last = offered.get(full).filter(|_| !tail.is_empty());
+        let are_all_offered = full <= offered.len() && (tail.is_empty() || last.is_some());
+        if length == 0 || !from.is_multiple_of(CHUNK_SIZE as u64) || !are_all_offered {
+            return Err(not_the_latest());
         }
+        let hashes: Vec<_> = offered[..full].iter().map(|one| one.chunk).collect();
+        if !self.has(upload, from, &hashes).await? || last.is_some_and(|one| one.chunk != hash(tail)) {
+            return Err(not_the_latest());
+        }
+        let taken = count(full + usize::from(!tail.is_empty()));
+        Ok(OfferResponse { state: Some(self.seal(upload)), taken })
     }
 }
 
-/// As of a transfer of these bytes: so many full chunks, and maybe a shorter one. None: there are not as many.
-fn digest_of(offered: &[Shown], full: usize, has_tail: bool) -> Option<Hash> {
-    let last = if has_tail { offered.get(full)?.chunk } else { Hash::EMPTY };
-    let first = offered.get(..full)?;
-    Some(digest(first.iter().map(|one| one.chunk).chain([last])))
+/// As of a transfer of these bytes: so many full chunks, and maybe a shorter one.
+fn digest_of(offered: &[Shown], full: usize, has_tail: bool) -> Hash {
+    let last = if has_tail { offered[full].chunk } else { Hash::EMPTY };
+    digest(offered[..full].iter().map(|one| one.chunk).chain([last]))
 }

@@ -49,6 +49,19 @@ impl Still {
         Still { callers: callers.clone(), caller: caller.clone(), may: Arc::new(may) }
     }
 
+    /// That the caller would be let in if it came now, with what it presented: its time must not have run out, either.
+    ///
+    /// # Errors
+    /// It would not; the store's.
+    pub(crate) async fn must_anew(&mut self) -> Result<()> {
+        if !self.callers.is_still_good(&self.caller) {
+            let caller = self.callers.renewed(&self.caller).await?;
+            (self.may)(&caller)?;
+            self.caller = caller;
+        }
+        Ok(())
+    }
+
     /// As it was seen last.
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller

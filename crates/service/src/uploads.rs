@@ -1,9 +1,9 @@
-//! Uploads over gRPC: begin, transfer piece by piece, commit. The row of an upload says how far it has come; the state
+//! Uploads over gRPC: begin, transfer piece by piece, commit; `streams.rs` transfers many pieces in one call. The row of an upload says how far it has come; the state
 //! that travels says the same, sealed, so that a call that is late, early or repeated is known for what it is.
 
 use std::collections::HashMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cacheroach_api::convert::{expected, from_timestamp, timestamp};
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
@@ -12,14 +12,12 @@ use cacheroach_api::upload::{
 };
 use cacheroach_api::{tenant, text};
 use cacheroach_auth::{Purpose, Want};
-use cacheroach_hash::{Whole, hash};
-use cacheroach_model::{
-    CHUNK_SIZE, Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId,
-};
+use cacheroach_hash::hash;
+use cacheroach_model::{Capabilities, Expected, Goal, Hash, Metadata, Path, TenantId, Upload, UploadId};
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::uploads::{NewPiece, NewUpload, Progress, Step, Stepped};
 
-use crate::content::{Target, discard, keep};
+use crate::content::{Brought, Cut, Target, digest_again, discard, keep, resume};
 use crate::door::Ask;
 use crate::files::{canonical_file, parse_metadata, place};
 use crate::versions::{check_type, may_read};
@@ -83,22 +81,16 @@ impl Ask for uploads::Transfer {
         let state = request.state.unwrap_or_default();
         let data = Bytes::from(request.data);
         let id = service.open(&state)?;
-        match data.len() {
-            0 => return Err(Error::exactly(text::NO_DATA)),
-            1..=MAX_TRANSFER => {}
-            _ => return Err(Error::exactly(text::REDUCE_CHUNK)),
-        }
-        let from = u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))?;
+        must_fit(&data)?;
+        let from = offset_of(&state)?;
         for _ in 0..TRIES {
-            let progress = service.progress(caller, id, &state).await?;
-            if progress.upload.outcome.is_some() {
-                return Err(Error::State("the upload is committed".into()));
-            }
+            let progress = service.unfinished(caller, id, &state).await?;
             if progress.upload.offset != from {
                 return service.repeated(&progress, from, data).await;
             }
-            if let Some(upload) = service.append(progress, data.clone()).await? {
-                return Ok(TransferResponse { state: Some(service.seal(&upload)) });
+            let cut = Cut::new(&progress.tail, &data);
+            if let Some(further) = service.append(&progress, cut).await? {
+                return Ok(TransferResponse { state: Some(service.seal(&further.upload)) });
             }
         }
         Err(Error::Busy)
@@ -118,7 +110,7 @@ impl Ask for uploads::Commit {
                 return Ok(CommitResponse {});
             }
             if i64::try_from(progress.upload.offset) != Ok(state.offset) {
-                return Err(Error::State("not the latest state of this upload".into()));
+                return Err(not_the_latest());
             }
             let content = resume(&progress.hash_state)?.finish();
             let upload = progress.upload.clone();
@@ -162,75 +154,6 @@ impl Said {
         let Said { content_type, metadata, expected } = self;
         Target { tenant, path, content_type, metadata, expected }
     }
-}
-
-/// A half-done hash from the row of an upload.
-pub(crate) fn resume(state: &[u8]) -> Result<Whole> {
-    if state.is_empty() {
-        return Ok(Whole::default());
-    }
-    let broken = || cacheroach_store::Error::Damaged("the hash of an upload".into());
-    Ok(Whole::load(state).ok_or_else(broken)?)
-}
-
-/// What a transfer brought, hashed.
-struct Brought {
-    /// The whole content so far.
-    whole: Whole,
-    /// Its full chunks.
-    chunks: Vec<(Hash, Bytes)>,
-    /// What is no full chunk yet.
-    tail: Bytes,
-    /// To know the same call again.
-    digest: Hash,
-}
-
-impl Brought {
-    fn new(mut whole: Whole, tail: &Bytes, data: &Bytes) -> Self {
-        let (chunks, rest) = split(tail, data);
-        if !tail.is_empty() {
-            whole.update(data);
-            let chunks = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
-            return Brought { whole, chunks, tail: rest, digest: hash(data) };
-        }
-        let chunks: Vec<_> = chunks.into_iter().map(|chunk| (whole.update_chunk(&chunk), chunk)).collect();
-        let last = whole.update_chunk(&rest);
-        let digest = digest(chunks.iter().map(|(hash, _)| *hash).chain([last]));
-        Brought { whole, chunks, tail: rest, digest }
-    }
-}
-
-/// Bytes that begin a chunk are known again by the hashes of their chunks, which are needed anyway.
-pub(crate) fn digest(hashes: impl Iterator<Item = Hash>) -> Hash {
-    hash(&hashes.flat_map(|hash| *hash.as_bytes()).collect::<Vec<_>>())
-}
-
-/// What was called the digest of these bytes when they were brought, from an offset.
-fn digest_again(from: u64, data: &Bytes) -> Hash {
-    // All chunks before are full ones.
-    if !from.is_multiple_of(CHUNK_SIZE as u64) {
-        return hash(data);
-    }
-    let (chunks, rest) = split(&Bytes::new(), data);
-    digest(chunks.iter().chain([&rest]).map(|chunk| hash(chunk)))
-}
-
-/// The whole chunks of what has come, and the rest.
-fn split(tail: &Bytes, data: &Bytes) -> (Vec<Bytes>, Bytes) {
-    // Most calls find no tail: then the chunks are slices of what came.
-    let mut all = if tail.is_empty() {
-        data.clone()
-    } else {
-        let mut all = BytesMut::with_capacity(tail.len() + data.len());
-        all.extend_from_slice(tail);
-        all.extend_from_slice(data);
-        all.freeze()
-    };
-    let mut chunks = Vec::new();
-    while all.len() >= CHUNK_SIZE {
-        chunks.push(all.split_to(CHUNK_SIZE));
-    }
-    (chunks, all)
 }
 
 impl Service {
@@ -283,10 +206,22 @@ impl Service {
             true => Error::NotFound("upload"),
             false => Error::State(text::BAD_STATE.into()),
         })?;
-        let goal = Goal::File(progress.upload.path.clone());
-        let want = Want::Path(progress.upload.tenant, goal, None);
-        self.must(caller, Capabilities::WRITE, &want).await?;
+        self.must(caller, Capabilities::WRITE, &want(&progress.upload)).await?;
         Ok(progress)
+    }
+
+    /// The same of an upload that can go on.
+    pub(crate) async fn unfinished(
+        &self,
+        caller: &Caller,
+        id: UploadId,
+        state: &TransferState,
+    ) -> Result<Progress> {
+        let progress = self.progress(caller, id, state).await?;
+        match progress.upload.outcome {
+            None => Ok(progress),
+            Some(_) => Err(Error::State("the upload is committed".into())),
+        }
     }
 
     /// The answer to a transfer that was made before; anything else that is not the next one is refused.
@@ -296,33 +231,54 @@ impl Service {
         if progress.last_from == from && progress.last_digest == digest.as_bytes() {
             Ok(TransferResponse { state: Some(self.seal(&progress.upload)) })
         } else {
-            Err(Error::State("not the latest state of this upload".into()))
+            Err(not_the_latest())
         }
     }
 
-    /// Appends what a transfer brought; none if somebody else was faster.
-    async fn append(&self, progress: Progress, data: Bytes) -> Result<Option<Upload>> {
-        let Progress { upload, tail, hash_state, .. } = progress;
-        must_be_few(&upload)?;
-        let whole = resume(&hash_state)?;
-        let (from_tail, length) = (tail.len(), data.len() as u64);
-        let hashing = tokio::task::spawn_blocking(move || Brought::new(whole, &tail, &data));
+    /// Appends what a call brought; none if somebody else was faster.
+    pub(crate) async fn append(&self, from: &Progress, cut: Cut) -> Result<Option<Progress>> {
+        let (chunks, next) = self.plan(from, cut).await?;
+        let pieces = self.keep_chunks(&from.upload, chunks).await?;
+        Ok(self.go_on(from, pieces, &next).await?.then_some(next))
+    }
+
+    /// Hashes what a call brought: its full chunks, and how far the upload will be with it.
+    pub(crate) async fn plan(&self, from: &Progress, cut: Cut) -> Result<(Vec<(Hash, Bytes)>, Progress)> {
+        let upload = &from.upload;
+        must_be_few(upload)?;
+        let whole = resume(&from.hash_state)?;
+        let (offset, transfers) = (upload.offset + cut.new_bytes(), upload.transfers + 1);
+        let hashing = tokio::task::spawn_blocking(move || Brought::new(whole, cut));
         let Brought { whole, chunks, tail, digest } = hashing.await.map_err(Error::internal)?;
-        let pieces = self.keep_chunks(&upload, chunks).await?;
-        let step = Step {
-            from_tail,
-            pieces,
+        let next = Progress {
+            upload: Upload { offset, transfers, ..upload.clone() },
             tail,
             hash_state: whole.save().to_vec(),
-            digest: digest.as_bytes().to_vec(),
+            last_from: upload.offset,
+            last_digest: digest.as_bytes().to_vec(),
+        };
+        Ok((chunks, next))
+    }
+
+    /// Takes an upload to where it was planned to be, with chunks that are kept; tells whether nobody else was faster.
+    pub(crate) async fn go_on(&self, from: &Progress, pieces: Vec<NewPiece>, to: &Progress) -> Result<bool> {
+        let step = Step {
+            from_tail: from.tail.len(),
+            pieces,
+            tail: to.tail.clone(),
+            hash_state: to.hash_state.clone(),
+            digest: to.last_digest.clone(),
             extend: None,
         };
-        let moved = self.step(&upload, &step).await?;
-        Ok(moved.then(|| Upload { offset: upload.offset + length, ..upload }))
+        self.step(&from.upload, &step).await
     }
 
     /// Keeps chunks whose bytes came, also where those that are there are known to be damaged.
-    async fn keep_chunks(&self, upload: &Upload, chunks: Vec<(Hash, Bytes)>) -> Result<Vec<NewPiece>> {
+    pub(crate) async fn keep_chunks(
+        &self,
+        upload: &Upload,
+        chunks: Vec<(Hash, Bytes)>,
+    ) -> Result<Vec<NewPiece>> {
         self.spoilt.give_way(&self.store, upload.tenant, &chunks).await?;
         keep(&self.store, upload.tenant, upload.id, chunks).await
     }
@@ -354,6 +310,30 @@ pub(crate) fn must_be_few(upload: &Upload) -> Result<()> {
     Ok(())
 }
 
+/// What whoever goes on with an upload must be able to write.
+pub(crate) fn want(upload: &Upload) -> Want {
+    Want::Path(upload.tenant, Goal::File(upload.path.clone()), None)
+}
+
+/// Where a state says that an upload stands.
+pub(crate) fn offset_of(state: &TransferState) -> Result<u64> {
+    u64::try_from(state.offset).map_err(|_| Error::exactly(text::BAD_STATE))
+}
+
+/// What comes at once has bytes, and not too many.
+pub(crate) fn must_fit(data: &Bytes) -> Result<()> {
+    match data.len() {
+        0 => Err(Error::exactly(text::NO_DATA)),
+        1..=MAX_TRANSFER => Ok(()),
+        _ => Err(Error::exactly(text::REDUCE_CHUNK)),
+    }
+}
+
+/// Somebody went on from there before, with something else.
+pub(crate) fn not_the_latest() -> Error {
+    Error::State("not the latest state of this upload".into())
+}
+
 /// What the seal of a state covers.
 fn parts(state: &TransferState) -> [Vec<u8>; 5] {
     let id = |data: Option<&[u8]>| data.unwrap_or_default().to_vec();
@@ -367,46 +347,4 @@ fn parts(state: &TransferState) -> [Vec<u8>; 5] {
             .unwrap_or_default(),
         state.data.clone(),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-
-        /// However a content is cut into calls, it becomes the same chunks and the same hash.
-        #[test]
-        fn calls_of_any_size_make_the_same_chunks(cuts in prop::collection::vec(1..2 * CHUNK_SIZE + 3, 1..6)) {
-            let size = cuts.iter().sum::<usize>();
-            let content: Bytes = (0..size).map(|at| u8::try_from(at * at % 251).expect("below 251")).collect();
-            let (mut rest, mut tail, mut state, mut chunks) = (content.clone(), Bytes::new(), Vec::new(), Vec::new());
-            for cut in cuts {
-                let data = rest.split_to(cut);
-                let from = (chunks.len() * CHUNK_SIZE + tail.len()) as u64;
-                let brought = Brought::new(resume(&state).unwrap(), &tail, &data);
-                prop_assert_eq!(brought.digest, digest_again(from, &data));
-                state = brought.whole.save().to_vec();
-                for (known, chunk) in brought.chunks {
-                    prop_assert_eq!(known, hash(&chunk));
-                    chunks.push(chunk);
-                }
-                tail = brought.tail;
-            }
-            prop_assert!(chunks.iter().all(|chunk| chunk.len() == CHUNK_SIZE) && tail.len() < CHUNK_SIZE);
-            chunks.push(tail);
-            prop_assert_eq!(chunks.concat(), &content[..]);
-            prop_assert_eq!(resume(&state).unwrap().finish(), hash(&content));
-        }
-    }
-
-    #[test]
-    fn a_half_done_hash_that_is_none_is_damage() {
-        for state in [&[1][..], &[0; 103], &[255; 105]] {
-            assert!(matches!(resume(state), Err(Error::Damaged)), "{} bytes", state.len());
-        }
-    }
 }

@@ -6,10 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{Hash, Path, TenantId, Upload, UploadId, Version};
+use cacheroach_model::{Hash, Path, RopeId, TenantId, Upload, UploadId, Version};
 
 use crate::Result;
 use crate::files::{Kept, NewFile};
+
+/// A rope that an upload builds is named by it.
+#[must_use]
+pub fn rope_of(upload: UploadId) -> RopeId {
+    RopeId::new(*upload.as_bytes())
+}
 
 /// A chunk whose bytes are there.
 #[derive(Clone, Debug)]

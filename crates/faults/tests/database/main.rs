@@ -55,6 +55,7 @@ const CASES: &[(&str, fn())] = cases! {
     two {
         f21_of_two_commits_at_once_on_two_servers_both_exist_or_one_wins,
         f22_an_upload_is_taken_further_by_another_server,
+        f22_a_stream_is_taken_further_by_another_server,
         f26_a_session_ends_on_every_server_within_five_seconds_without_notifications,
         f26_hosts_change_on_every_server_within_five_seconds_without_notifications,
         p10_a_session_ends_on_every_server,

@@ -9,10 +9,11 @@ use cacheroach_api::token::tokens_client::TokensClient;
 use cacheroach_api::token::{InvalidateRequest, IssueRequest};
 use cacheroach_api::vhost::v_hosts_client::VHostsClient;
 use cacheroach_api::vhost::{EnsureRequest, VHost};
-use cacheroach_faults::upload::{begin, channel, commit, scratchpad, transfer, with};
+use cacheroach_faults::upload::{begin, channel, commit, scratchpad, stream_to, transfer, with};
 use cacheroach_faults::wire::sha256;
 use cacheroach_faults::{Launch, Random, Site, Wire};
 use cacheroach_testing::Server;
+use tonic::Code;
 
 use crate::deeds::{LARGE, SMALL};
 use crate::{PROGRAM, Shared, block_on, place};
@@ -84,6 +85,37 @@ pub(crate) fn f22_an_upload_is_taken_further_by_another_server() {
         tokio::task::block_in_place(|| shared.site.start(0, &Launch::default()));
         commit(channel(&shared.site.url(0)), &token, state).await.unwrap();
         let read = shared.wire.ask("GET", &shared.url(0, "/file")).await.unwrap();
+        assert!(read.version == Some(1) && read.body == content);
+    });
+    shared.stop();
+}
+
+/// Of what the first server told, only the beginning arrived.
+pub(crate) fn f22_a_stream_is_taken_further_by_another_server() {
+    let mut shared = Shared::started(2, "");
+    let content = Random::new(2).bytes(20 << 20);
+    let mebibytes = |count: i64| count << 20;
+    block_on(async {
+        let channels = [0, 1].map(|at| channel(&shared.site.url(at)));
+        let token = shared.token.clone();
+        let begun = begin(channels[0].clone(), &token, "/file").await.unwrap();
+        let first = &content[..12 << 20];
+        let told = stream_to(channels[0].clone(), &token, begun.clone(), first, mebibytes(12)).await.unwrap();
+        assert!(told.is_sorted_by_key(|state| state.offset));
+        shared.site.kill(0);
+        for state in [&begun, &told[0], told.last().unwrap()] {
+            let from = usize::try_from(state.offset).unwrap();
+            let other = stream_to(channels[1].clone(), &token, begun.clone(), &content[1..], 1).await;
+            assert_eq!(other.unwrap_err().code(), Code::FailedPrecondition);
+            let rest = &content[from..16 << 20];
+            let again = stream_to(channels[1].clone(), &token, state.clone(), rest, mebibytes(16)).await;
+            assert_eq!(again.unwrap().last().unwrap().offset, mebibytes(16));
+        }
+        let rest = &content[first.len()..];
+        let last = stream_to(channels[1].clone(), &token, told.last().unwrap().clone(), rest, mebibytes(20));
+        let last = last.await.unwrap().pop().unwrap();
+        commit(channels[1].clone(), &token, last).await.unwrap();
+        let read = shared.wire.ask("GET", &shared.url(1, "/file")).await.unwrap();
         assert!(read.version == Some(1) && read.body == content);
     });
     shared.stop();

@@ -1,5 +1,6 @@
 //! gRPC: the services of the contract, reflection and health.
 
+mod arriving;
 mod diags;
 mod files;
 mod health;
@@ -16,16 +17,18 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderValue, Request, Response};
 use cacheroach_api::method::METHODS;
 use cacheroach_api::{DESCRIPTORS, diag, file, principal, store, tenant, token, upload, vhost};
-use cacheroach_service::{Ask, AskStream, Caller, Service};
+use cacheroach_service::{Ask, AskStream, Caller, Error, Exchange, Service};
 use futures::StreamExt as _;
 use hyper::body::Incoming;
 use tonic::service::Routes;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 
 use crate::body::Body;
+use crate::patience::IDLE;
 use crate::{caller, peer, status};
+use arriving::Arriving;
 
 /// The largest message taken, in bytes.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -68,6 +71,22 @@ impl Handlers {
         let parts = self.service.stream::<M>(&caller, request.into_inner()).await;
         let parts = parts.map_err(|error| status::grpc(&error))?;
         Ok(tonic::Response::new(Box::pin(parts.map(|part| part.map_err(|error| status::grpc(&error))))))
+    }
+
+    /// Asks with many parts for many.
+    async fn exchange<M: Exchange>(
+        &self,
+        request: tonic::Request<Streaming<M::Request>>,
+    ) -> Answer<Parts<M::Response>>
+    where
+        M::Request: Default + 'static,
+        M::Response: 'static,
+    {
+        let caller = self.caller(&request).await?;
+        let parts = request.into_inner().map(|part| part.map_err(|status| broken(&status)));
+        let answers = self.service.exchange::<M>(&caller, Box::pin(parts)).await;
+        let answers = answers.map_err(|error| status::grpc(&error))?;
+        Ok(tonic::Response::new(Box::pin(answers.map(|part| part.map_err(|error| status::grpc(&error))))))
     }
 }
 
@@ -116,7 +135,13 @@ impl Grpc {
             Ok(deadline) => deadline,
             Err(status) => return respond(status.into_http()),
         };
-        let answering = self.routes.clone().oneshot(request.map(tonic::body::Body::new));
+        // Who looks at the contract may take its time.
+        let is_ours = !request.uri().path().starts_with("/grpc.");
+        let request = request.map(|body| match is_ours {
+            true => tonic::body::Body::new(Arriving::new(body, IDLE)),
+            false => tonic::body::Body::new(body),
+        });
+        let answering = self.routes.clone().oneshot(request);
         let answer = match deadline {
             None => answering.await,
             Some(deadline) => match tokio::time::timeout(deadline, answering).await {
@@ -175,22 +200,40 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
 /// The library's answers to messages it does not take, in the codes and words that clients know.
 fn translate(headers: &mut HeaderMap) {
     let Some(status) = headers.get("grpc-status") else { return };
+    let code = Code::from_bytes(status.as_bytes());
     let text = headers.get("grpc-message").map(|text| percent_encoding::percent_decode(text.as_bytes()));
     let text = text.map(|text| text.decode_utf8_lossy().into_owned()).unwrap_or_default();
-    let (code, text) = match status.as_bytes() {
-        b"11" if text.contains("message length too large") => {
-            let digits =
-                text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty()).unwrap_or("?");
-            let text = format!("grpc: received message larger than max ({digits} vs. {MAX_MESSAGE})");
-            (Code::ResourceExhausted, text)
-        }
-        b"13" if text.starts_with("failed to decode Protobuf message") => (Code::InvalidArgument, text),
-        _ => return,
-    };
+    let Some((code, text)) = not_taken(code, text) else { return };
     headers.insert("grpc-status", HeaderValue::from(code as i32));
     let encoded = percent_encoding::utf8_percent_encode(&text, percent_encoding::CONTROLS).to_string();
     if let Ok(value) = HeaderValue::from_str(&encoded) {
         headers.insert("grpc-message", value);
+    }
+}
+
+/// What is said of a message that the library does not take; none: it is no such answer.
+fn not_taken(code: Code, text: String) -> Option<(Code, String)> {
+    match code {
+        Code::OutOfRange if text.contains("message length too large") => {
+            let digits =
+                text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty()).unwrap_or("?");
+            let text = format!("grpc: received message larger than max ({digits} vs. {MAX_MESSAGE})");
+            Some((Code::ResourceExhausted, text))
+        }
+        Code::Internal if text.starts_with("failed to decode Protobuf message") => {
+            Some((Code::InvalidArgument, text))
+        }
+        _ => None,
+    }
+}
+
+/// Why the next part of a request did not come.
+fn broken(status: &Status) -> Error {
+    let (code, text) = (status.code(), status.message().to_owned());
+    match not_taken(code, text.clone()).unwrap_or((code, text)) {
+        (Code::ResourceExhausted, text) => Error::TooLarge(text),
+        (Code::InvalidArgument, problem) => Error::Invalid { field: String::new(), problem },
+        _ => Error::invalid("body", "it ended too early or was malformed"),
     }
 }
 

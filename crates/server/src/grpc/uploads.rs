@@ -3,9 +3,10 @@
 use cacheroach_api::method::uploads;
 use cacheroach_api::upload::{
     BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchProgress, FetchRequest, FetchResponse,
-    OfferRequest, OfferResponse, TransferRequest, TransferResponse, uploads_server::Uploads,
+    OfferRequest, OfferResponse, StreamRequest, StreamResponse, TransferRequest, TransferResponse,
+    uploads_server::Uploads,
 };
-use tonic::{Request, async_trait};
+use tonic::{Request, Streaming, async_trait};
 
 use super::{Answer, Handlers, Parts};
 
@@ -31,6 +32,12 @@ impl Uploads for Handlers {
 
     async fn offer(&self, request: Request<OfferRequest>) -> Answer<OfferResponse> {
         self.unary::<uploads::Offer>(request).await
+    }
+
+    type StreamStream = Parts<StreamResponse>;
+
+    async fn stream(&self, request: Request<Streaming<StreamRequest>>) -> Answer<Parts<StreamResponse>> {
+        self.exchange::<uploads::Stream>(request).await
     }
 
     async fn transfer(&self, request: Request<TransferRequest>) -> Answer<TransferResponse> {

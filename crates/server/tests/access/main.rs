@@ -60,6 +60,7 @@ const TABLE: &str = "
     cacheroach.upload.Uploads/Fetch         | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.upload.Uploads/FetchProgress | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.upload.Uploads/Offer         | U   U   | D   D   | ok  D   | ok  D   | ok  ok
+    cacheroach.upload.Uploads/Stream        | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.upload.Uploads/Transfer      | U   U   | D   D   | ok  D   | ok  D   | ok  ok
     cacheroach.vhost.VHosts/Ensure          | U   U   | D   D   | D   D   | D   D   | ok  ok
     cacheroach.vhost.VHosts/List            | U       | D       | D       | D       | ok

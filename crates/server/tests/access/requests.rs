@@ -242,6 +242,11 @@ async fn uploads(server: &Server, method: &str, token: &str, side: &Side) -> Res
             let chunks = vec![upload::OfferedChunk { hash: vec![7; 32], proof: vec![7; 32] }];
             client.offer(upload::OfferRequest { state, chunks }).await.map(done)
         }
+        "Uploads/Stream" => {
+            let state = begun(server, begin).await;
+            let part = upload::StreamRequest { state, data: b"data"[..].into() };
+            client.stream(futures::stream::iter([part])).await.map(done)
+        }
         "Uploads/Commit" => {
             let state = begun(server, begin).await;
             let request = upload::CommitRequest { state, ..Default::default() };

@@ -308,9 +308,9 @@ fn describe_enum(outer: &str, of: &EnumDescriptorProto) -> String {
 }
 
 fn describe_method(service: &str, method: &MethodDescriptorProto) -> String {
-    assert!(!method.client_streaming());
     let name = |of: &str| if of == ".google.protobuf.Empty" { "Empty".to_owned() } else { short(of) };
-    let stream = if method.server_streaming() { "(S) " } else { "" };
+    let parts = |many: bool| if many { "(S) " } else { "" };
+    let (said, heard) = (parts(method.client_streaming()), parts(method.server_streaming()));
     let level = method.options.as_ref().map(prost_types::MethodOptions::idempotency_level);
     let level = match level.unwrap_or(IdempotencyLevel::IdempotencyUnknown) {
         IdempotencyLevel::NoSideEffects => 'N',
@@ -318,7 +318,7 @@ fn describe_method(service: &str, method: &MethodDescriptorProto) -> String {
         IdempotencyLevel::IdempotencyUnknown => '-',
     };
     let (request, response) = (name(method.input_type()), name(method.output_type()));
-    format!("{service}/{}: {request} -> {stream}{response} {level}", method.name())
+    format!("{service}/{}: {said}{request} -> {heard}{response} {level}", method.name())
 }
 
 fn extension(of: &FieldDescriptorProto) -> String {

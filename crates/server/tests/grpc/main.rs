@@ -16,6 +16,7 @@ mod passwords;
 mod paths;
 mod principals;
 mod sessions;
+mod streams;
 mod tenants;
 mod tokens;
 mod transport;

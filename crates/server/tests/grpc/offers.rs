@@ -35,7 +35,7 @@ fn offered(state: &TransferState, chunk: &[u8]) -> OfferedChunk {
     OfferedChunk { hash: sha(chunk), proof: sha(&block) }
 }
 
-fn all(state: &TransferState, content: &[u8]) -> Vec<OfferedChunk> {
+pub(crate) fn all(state: &TransferState, content: &[u8]) -> Vec<OfferedChunk> {
     content.chunks(CHUNK).map(|chunk| offered(state, chunk)).collect()
 }
 
@@ -50,7 +50,11 @@ impl Site {
         Ok(self.server.uploads(token).offer(request).await?.into_inner())
     }
 
-    async fn offer(&self, state: &TransferState, chunks: Vec<OfferedChunk>) -> (i32, TransferState) {
+    pub(crate) async fn offer(
+        &self,
+        state: &TransferState,
+        chunks: Vec<OfferedChunk>,
+    ) -> (i32, TransferState) {
         let answer = self.offer_as(&self.token, state, chunks).await.unwrap();
         (answer.taken, answer.state.unwrap())
     }

@@ -56,7 +56,7 @@ impl Site {
         self.transfer_as(&self.token, state, data).await
     }
 
-    async fn transfer_as(
+    pub(crate) async fn transfer_as(
         &self,
         token: &str,
         state: &TransferState,

@@ -117,7 +117,7 @@ async fn uploads(world: &World, known: &Known, method: &str, at: At) -> Said {
             client.begin(upload::BeginRequest { tenant, path, committed, ..Default::default() }).await.map(ok)
         }
         "upload.Uploads/Commit" => {
-            let [state, _, _] = world.states(at).map(Some);
+            let [state, ..] = world.states(at).map(Some);
             let request = upload::CommitRequest { state, ..Default::default() };
             client.commit(request).await.map(ok)
         }
@@ -134,12 +134,18 @@ async fn uploads(world: &World, known: &Known, method: &str, at: At) -> Said {
             parts(client.fetch_progress(request).await?.into_inner()).await.map(|_| "ok".into())
         }
         "upload.Uploads/Offer" => {
-            let [_, _, state] = world.states(at).map(Some);
+            let [_, _, state, _] = world.states(at).map(Some);
             let chunks = vec![upload::OfferedChunk { hash: vec![7; 32], proof: vec![7; 32] }];
             client.offer(upload::OfferRequest { state, chunks }).await.map(ok)
         }
+        "upload.Uploads/Stream" => {
+            let [.., state] = world.states(at).map(Some);
+            let part = upload::StreamRequest { state, data: b"content"[..].into() };
+            let answers = client.stream(futures::stream::iter([part])).await?;
+            parts(answers.into_inner()).await.map(|_| "ok".into())
+        }
         "upload.Uploads/Transfer" => {
-            let [_, state, _] = world.states(at).map(Some);
+            let [_, state, ..] = world.states(at).map(Some);
             let request = upload::TransferRequest { state, data: b"content".into() };
             client.transfer(request).await.map(ok)
         }

@@ -190,6 +190,7 @@ pub(crate) const RPCS: &[Rpc] = &[
     rpc("upload.Uploads/Fetch", UPLOADS, fetching),
     rpc("upload.Uploads/FetchProgress", UPLOADS, fetching),
     rpc("upload.Uploads/Offer", UPLOADS, writing),
+    rpc("upload.Uploads/Stream", UPLOADS, writing),
     rpc("upload.Uploads/Transfer", UPLOADS, writing),
     rpc("vhost.VHosts/Ensure", NOTHING, for_superusers),
     rpc("vhost.VHosts/List", NOTHING, for_superusers),

@@ -18,7 +18,7 @@ pub(crate) struct World {
     own: TenantId,
     other: TenantId,
     /// Uploads that a superuser began: one to commit, and one to go on with.
-    uploads: Vec<(Tenant, &'static str, [upload::TransferState; 3])>,
+    uploads: Vec<(Tenant, &'static str, [upload::TransferState; 4])>,
     /// Signed by a superuser. Taken back once they are no less.
     links: Vec<(Tenant, file::link::Id)>,
 }
@@ -52,7 +52,7 @@ impl World {
             world.fill(tenant).await;
             for path in ["/dir/file", "/other/up"] {
                 let upload = async || world.upload(tenant, path).await;
-                let states = [upload().await, upload().await, upload().await];
+                let states = [upload().await, upload().await, upload().await, upload().await];
                 world.uploads.push((tenant, path, states));
             }
             let link = world.sign(tenant).await;
@@ -98,8 +98,8 @@ impl World {
         format!("{}.example", self.tenant(tenant))
     }
 
-    /// What was begun there: to be committed, to be gone on with, and to be offered to. Each of it may be repeated (D9).
-    pub(crate) fn states(&self, at: At) -> [upload::TransferState; 3] {
+    /// What was begun there: to be committed, to be gone on with, to be offered to, and to be streamed to. Each of it may be repeated (D9).
+    pub(crate) fn states(&self, at: At) -> [upload::TransferState; 4] {
         let found = self.uploads.iter().find(|(tenant, path, _)| (*tenant, *path) == (at.0, at.1));
         found.unwrap_or_else(|| panic!("no upload was begun for {at:?}")).2.clone()
     }

@@ -1,14 +1,18 @@
 //! Contents: between streams of bytes and chunks. Whatever the size, a bounded number of chunks is in memory.
 
+mod brought;
 mod chunks;
 mod driven;
+mod gathering;
 mod openings;
 mod reader;
 mod shown;
 mod spoilt;
 mod writer;
 
+pub(crate) use brought::{Brought, Cut, digest, digest_again, resume};
 pub(crate) use chunks::{discard, keep};
+pub(crate) use gathering::{GROUP, Gathering};
 pub(crate) use openings::{Found, Openings};
 pub use reader::{Content, Opened};
 pub(crate) use shown::{Shelf, Shown};

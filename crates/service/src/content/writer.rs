@@ -4,22 +4,20 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{Expected, Hash, Metadata, Path, TenantId, UploadId, Version};
 use cacheroach_store::Store;
-use cacheroach_store::buffers::{Buffer, Buffers};
+use cacheroach_store::buffers::Buffers;
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::files::{INLINE_SIZE, NewFile};
 use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::gathering::{GROUP, Gathering};
 use super::{discard, keep};
 use crate::{Error, Result};
-
-/// How many chunks are hashed and written together at most; twice as many are in memory at most.
-const GROUP: usize = 8;
 
 /// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
 /// leaves nothing but rows that the purge clears away.
@@ -27,19 +25,13 @@ pub struct Writer {
     /// How many may hold more than a small content; one that does has a permit.
     room: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
-    buffers: Buffers,
     store: Store,
     target: Target,
     timeout: Duration,
     id: UploadId,
     /// Whether the store knows of the upload: small contents never need that.
     begun: bool,
-    /// All bytes, as long as they are few.
-    small: Vec<u8>,
-    /// Those of a chunk that is not full, of a content that is not small.
-    filling: Option<Buffer>,
-    /// Full chunks that nobody works on yet.
-    full: Vec<Bytes>,
+    gathering: Gathering,
     /// The group before, on its way.
     working: Option<JoinHandle<Result<Stored>>>,
     stored: Stored,
@@ -94,15 +86,12 @@ impl Writer {
         Writer {
             room,
             permit: None,
-            buffers,
             store,
             target,
             timeout,
             id,
             begun: false,
-            small: Vec::new(),
-            filling: None,
-            full: Vec::new(),
+            gathering: Gathering::new(buffers),
             working: None,
             stored: Stored::default(),
         }
@@ -112,30 +101,18 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Busy`] when too many large contents are on their way already; the store's. The content is lost then.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        if self.permit.is_none() {
-            if self.small.len() + bytes.len() <= INLINE_SIZE {
-                self.small.extend_from_slice(&bytes);
-                return Ok(());
-            }
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        if self.permit.is_none() && self.gathering.small() + bytes.len() > INLINE_SIZE {
             let permit = Arc::clone(&self.room).try_acquire_owned();
             self.permit = Some(permit.map_err(|_| Error::Busy)?);
-            let small = mem::take(&mut self.small);
-            self.fill(small.into()).await?;
+            self.gathering.expect_much();
         }
-        self.fill(bytes).await
-    }
-
-    async fn fill(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let filling = self.filling.get_or_insert_with(|| self.buffers.take());
-            bytes.advance(filling.fill(&bytes));
-            if filling.is_full() {
-                self.full.extend(self.filling.take().map(Buffer::freeze));
-                // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
-                if self.full.len() == GROUP || self.working.as_ref().is_none_or(JoinHandle::is_finished) {
-                    self.store_full().await?;
-                }
+            self.gathering.take(&mut bytes);
+            // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
+            let is_free = self.working.as_ref().is_none_or(JoinHandle::is_finished);
+            if self.gathering.full() == GROUP || is_free {
+                self.send_on(None).await?;
             }
         }
         Ok(())
@@ -146,11 +123,11 @@ impl Writer {
     /// # Errors
     /// [`Error::Conflict`] when something else is there than was expected; the store's. Nothing is visible then.
     pub async fn finish(mut self) -> Result<Written> {
-        if self.permit.is_none() {
-            return self.finish_small().await;
+        let content = self.gathering.take_rest();
+        if !self.begun && self.gathering.full() == 0 && content.len() <= INLINE_SIZE {
+            return self.finish_small(content).await;
         }
-        self.full.extend(self.filling.take().map(Buffer::freeze));
-        self.store_full().await?;
+        self.send_on((!content.is_empty()).then_some(content)).await?;
         self.wait().await?;
         let stored = mem::take(&mut self.stored);
         let hash = stored.hash.finish();
@@ -173,8 +150,7 @@ impl Writer {
         }
     }
 
-    async fn finish_small(mut self) -> Result<Written> {
-        let content = Bytes::from(mem::take(&mut self.small));
+    async fn finish_small(self, content: Bytes) -> Result<Written> {
         let (hash, size) = (hash(&content), content.len() as u64);
         let version = self.store.metadata.put_file(&self.file(hash), content).await?;
         hit(Failpoint::PutAfterCommit);
@@ -185,10 +161,10 @@ impl Writer {
         self.target.clone().of(hash)
     }
 
-    /// Sends the full chunks on their way, once those before are safe.
-    async fn store_full(&mut self) -> Result<()> {
+    /// Sends the full chunks on their way, and what is the last one, once those before are safe.
+    async fn send_on(&mut self, last: Option<Bytes>) -> Result<()> {
         self.wait().await?;
-        if self.full.is_empty() {
+        if self.gathering.full() == 0 && last.is_none() {
             return Ok(());
         }
         if !self.begun {
@@ -203,7 +179,7 @@ impl Writer {
             tenant: self.target.tenant,
             upload: self.id,
             timeout: self.timeout,
-            chunks: mem::take(&mut self.full),
+            chunks: self.gathering.take_full(GROUP).into_iter().chain(last).collect(),
         };
         self.working = Some(tokio::spawn(group.store(mem::take(&mut self.stored))));
         Ok(())

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{
-    Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, UploadId, Version,
-};
+use cacheroach_model::{Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, Version};
 use deadpool_postgres::GenericClient;
 use futures::FutureExt as _;
 use tokio_postgres::Row;
@@ -412,9 +410,4 @@ pub(super) async fn find_rope(
     let sql = sql!("SELECT rope FROM ropes WHERE tenant = $1 AND hash = $2 FOR SHARE");
     let values: [&(dyn ToSql + Sync); 2] = [&&tenant.as_bytes()[..], &&hash.as_bytes()[..]];
     one(transaction, &sql, &values, |row| blob(row, "rope")).await
-}
-
-/// A rope that an upload builds is named by it.
-pub(super) fn rope_of(upload: UploadId) -> RopeId {
-    RopeId::new(*upload.as_bytes())
 }

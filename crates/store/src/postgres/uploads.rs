@@ -15,7 +15,7 @@ use tokio_postgres::types::ToSql;
 
 use super::Postgres;
 use super::chunks::{STATEMENT_ROWS, STATEMENT_SIZE, ensure_chunks, find_from};
-use super::files::{find_rope, rope_of};
+use super::files::find_rope;
 use super::healing::{is_whole, replace_pieces};
 use super::purge::{AGAIN, take_apart};
 use super::row::{all, blob, change, count, get, one, path, signed, time};
@@ -23,7 +23,7 @@ use super::run::Outcome;
 use super::statement::sql;
 use super::versions::{add_version, again, hold_tenant, until_free};
 use crate::files::{Kept, NewFile};
-use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
+use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads, rope_of};
 use crate::{Error, Result};
 
 /// How many leases and pieces go with an abandoned upload at once; of a longer one, the purge removes the rest.

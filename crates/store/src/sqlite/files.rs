@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cacheroach_model::{
-    Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, UploadId, Version,
-};
+use cacheroach_model::{Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, Version};
 use rusqlite::{Connection, Row, params};
 
 use super::chunks::next_generation;
@@ -203,9 +201,4 @@ impl Files for Sqlite {
     async fn now(&self) -> Result<Timestamp> {
         Ok(Sqlite::now(self))
     }
-}
-
-/// A rope that an upload builds is named by it.
-pub(super) fn rope_of(upload: UploadId) -> RopeId {
-    RopeId::new(*upload.as_bytes())
 }

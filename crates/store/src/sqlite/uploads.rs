@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::chunks::{ensure_chunk, find_from};
-use super::files::{find_rope, rope_of};
+use super::files::find_rope;
 use super::healing::{is_whole, replace_pieces};
 use super::purge::{end_upload, loosen, take_apart};
 use super::row::{blob, change, count, get, one, path, signed, time};
@@ -14,7 +14,7 @@ use super::stamps::Touches;
 use super::tenants::must_exist;
 use super::versions::add_version;
 use crate::files::{Kept, NewFile};
-use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads};
+use crate::uploads::{Lease, NearChunk, NewPiece, NewUpload, Progress, Step, Stepped, Uploads, rope_of};
 use crate::{Error, Result};
 
 /// How many leases and pieces go with an abandoned upload at once; of a longer one, the purge removes the rest.

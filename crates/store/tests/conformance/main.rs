@@ -215,6 +215,7 @@ const CASES: &[Case] = cases! {
         p7_a_chunk_is_looked_for_from_its_hash_on,
         p7_chunks_of_another_tenant_are_not_there,
         an_abandoned_upload_leaves_nothing,
+        what_an_upload_has_is_listed_while_it_goes_on,
         a39_an_upload_into_a_deleted_tenant_is_over,
         an_empty_upload_is_an_empty_file,
         c09_many_at_once_make_as_many_versions,

@@ -20,6 +20,7 @@ mod sign;
 mod sink;
 mod source;
 mod stat;
+mod streaming;
 mod sync;
 mod target;
 #[cfg(test)]

@@ -6,14 +6,19 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cacheroach_api::upload::OfferedChunk;
 use cacheroach_hash::{Whole, prove};
 use cacheroach_model::{CHUNK_SIZE, Hash, UploadId};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::course::Step;
 use super::record::Stamp;
 use crate::error::Error;
+
+/// How many pieces of a chunk's size are read ahead of a stream.
+const PIECES: usize = 4;
 
 /// A local file that must stay as it is while it is read.
 pub(super) struct Source {
@@ -26,7 +31,11 @@ pub(super) struct Source {
 pub(super) enum Prepared {
     Offer(Vec<OfferedChunk>),
     Send(Vec<u8>),
+    Stream,
 }
+
+/// Reads pieces ahead of a stream; they end where it can't.
+pub(super) struct Reading(JoinHandle<io::Result<()>>);
 
 /// A step that is prepared while another one is on its way.
 pub(super) struct Ahead {
@@ -86,10 +95,29 @@ impl Source {
     pub(super) fn prepare(&self, upload: UploadId, offset: u64, step: Step) -> Ahead {
         let (file, size) = (Arc::clone(&self.file), self.stamp.size);
         let work = tokio::task::spawn_blocking(move || match step {
+            // Streams read as they go.
+            Step::Stream(_) => Ok(Prepared::Stream),
             Step::Send(length) => read(&file, offset, length).map(Prepared::Send),
             Step::Offer(chunks) => show(&file, size, upload, offset, chunks).map(Prepared::Offer),
         });
         Ahead { offset, step, work }
+    }
+
+    /// Reads it from one offset to another, some pieces ahead.
+    pub(super) fn read_ahead(&self, from: u64, to: u64) -> (mpsc::Receiver<Bytes>, Reading) {
+        let (file, (sender, pieces)) = (Arc::clone(&self.file), mpsc::channel(PIECES));
+        let reading = move || {
+            let mut at = from;
+            while at < to {
+                let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(CHUNK_SIZE);
+                if sender.blocking_send(read(&file, at, length)?.into()).is_err() {
+                    break;
+                }
+                at += length as u64;
+            }
+            Ok(())
+        };
+        (pieces, Reading(tokio::task::spawn_blocking(reading)))
     }
 
     /// Whether all that was read belongs together.
@@ -97,6 +125,18 @@ impl Source {
         let file = Arc::clone(&self.file);
         let found = done(tokio::task::spawn_blocking(move || file.metadata())).await?;
         if Stamp::from(&found) == self.stamp { Ok(()) } else { Err(changed()) }
+    }
+}
+
+impl Reading {
+    /// Whether it ended, one way or another.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Whether all could be read.
+    pub(super) async fn outcome(self) -> Result<(), Error> {
+        done(self.0).await
     }
 }
 

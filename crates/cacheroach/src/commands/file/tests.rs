@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cacheroach_api::file::files_server::{Files, FilesServer};
@@ -16,15 +17,16 @@ use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::upload::uploads_server::{Uploads, UploadsServer};
 use cacheroach_api::upload::{
     BeginRequest, BeginResponse, CommitRequest, CommitResponse, FetchProgress, FetchRequest, FetchResponse,
-    Id, OfferRequest, OfferResponse, TransferRequest, TransferResponse, TransferState,
+    Id, OfferRequest, OfferResponse, StreamRequest, StreamResponse, TransferRequest, TransferResponse,
+    TransferState,
 };
 use cacheroach_model::{CHUNK_SIZE, TenantId};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tonic::codegen::http::{StatusCode, Uri};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Site;
 use super::download::{Downloader, Wish};
@@ -46,13 +48,21 @@ struct Held {
     files: BTreeMap<String, Vec<u8>>,
     uploads: Vec<(String, Vec<u8>)>,
     transfers: usize,
-    /// Bytes of them.
+    /// Bytes of them, and of streams.
     sent: usize,
+    /// Streams, also of servers that know of none.
+    streams: usize,
+    /// Knows of no streams, although it is new.
+    no_streams: bool,
+    /// Streams break off at these offsets, once each.
+    break_at: Vec<usize>,
+    /// Tells more to be safe than came.
+    boast: bool,
     /// Offers, also of servers that know of none.
     offers: usize,
-    /// So many transfers succeed, but their answers are lost.
+    /// So many transfers and pieces of streams succeed, but their answers are lost.
     lose: usize,
-    /// Transfers from this offset on fail.
+    /// What is sent from this offset on fails.
     fail_from: Option<usize>,
     fail_commit: bool,
     /// Knows nothing of its first upload any more.
@@ -113,6 +123,29 @@ impl Fake {
         tokio::spawn(server.serve_with_incoming(incoming));
         let config = Config { host, insecure: true, token: "t".into(), ..Config::default() };
         Site { client: Client::connect(&config).await.unwrap(), tenant: TenantId::SCRATCHPAD }
+    }
+
+    /// Takes what was sent.
+    fn add(&self, mut state: TransferState, data: &[u8]) -> Result<TransferState, Status> {
+        let mut held = self.held();
+        let (upload, offset) =
+            (usize::from(state.id.as_ref().unwrap().data[0]), usize::try_from(state.offset).unwrap());
+        if held.fail_from.is_some_and(|from| offset >= from) {
+            return Err(Status::permission_denied("not now"));
+        }
+        if held.forget && upload == 0 {
+            return Err(Status::invalid_argument(cacheroach_api::text::BAD_STATE));
+        }
+        held.sent += data.len();
+        let content = &mut held.uploads[upload].1;
+        content.truncate(offset);
+        content.extend(data);
+        state.offset = i64::try_from(content.len()).unwrap();
+        if held.lose > 0 {
+            held.lose -= 1;
+            return Err(Status::unavailable("lost"));
+        }
+        Ok(state)
     }
 
     fn get(&self, path: &str) -> (StatusCode, [(&'static str, String); 1], Vec<u8>) {
@@ -215,26 +248,45 @@ impl Uploads for Fake {
 
     async fn transfer(&self, of: Request<TransferRequest>) -> Result<Response<TransferResponse>, Status> {
         let TransferRequest { state, data } = of.into_inner();
-        let (mut state, mut held) = (state.unwrap(), self.held());
-        let (upload, offset) =
-            (usize::from(state.id.as_ref().unwrap().data[0]), usize::try_from(state.offset).unwrap());
-        if held.fail_from.is_some_and(|from| offset >= from) {
-            return Err(Status::permission_denied("not now"));
+        let state = self.add(state.unwrap(), &data);
+        // Also one whose answer is lost.
+        if !matches!(&state, Err(status) if status.code() != Code::Unavailable) {
+            self.held().transfers += 1;
         }
-        if held.forget && upload == 0 {
-            return Err(Status::invalid_argument(cacheroach_api::text::BAD_STATE));
+        Ok(Response::new(TransferResponse { state: Some(state?) }))
+    }
+
+    type StreamStream = Pin<Box<dyn Stream<Item = Result<StreamResponse, Status>> + Send>>;
+
+    async fn stream(
+        &self,
+        of: Request<Streaming<StreamRequest>>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        {
+            let mut held = self.held();
+            held.streams += 1;
+            if !held.is_new || held.no_streams {
+                return Err(Status::unimplemented(
+                    "unknown method Stream for service cacheroach.upload.Uploads",
+                ));
+            }
         }
-        held.transfers += 1;
-        held.sent += data.len();
-        let content = &mut held.uploads[upload].1;
-        content.truncate(offset);
-        content.extend(data);
-        state.offset = i64::try_from(content.len()).unwrap();
-        if held.lose > 0 {
-            held.lose -= 1;
-            return Err(Status::unavailable("lost"));
-        }
-        Ok(Response::new(TransferResponse { state: Some(state) }))
+        let mut parts = of.into_inner();
+        let state = parts.message().await?.and_then(|first| first.state).unwrap();
+        let begun = (self.clone(), parts, state);
+        let answers = futures::stream::try_unfold(begun, |(fake, mut parts, state)| async move {
+            let Some(StreamRequest { data, state: None }) = parts.message().await? else { return Ok(None) };
+            let offset = usize::try_from(state.offset).unwrap();
+            let at = fake.held().break_at.iter().position(|at| *at == offset);
+            if let Some(at) = at {
+                fake.held().break_at.remove(at);
+                return Err(Status::unavailable("broken"));
+            }
+            let mut state = fake.add(state, &data)?;
+            state.offset += i64::from(fake.held().boast);
+            Ok(Some((StreamResponse { state: Some(state.clone()) }, (fake, parts, state))))
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn commit(&self, of: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
@@ -393,8 +445,68 @@ async fn a_server_of_old_is_asked_once_and_gets_all_of_it() {
         uploader.put(&local, "/up/file", &Terms::default()).await.unwrap();
         let held = scene.fake.held();
         assert!(held.files["/up/file"] == content);
-        assert_eq!((held.offers, held.transfers), (1, 3 * at));
+        assert_eq!((held.offers, held.streams, held.transfers), (1, 1, 3 * at));
     }
+}
+
+#[tokio::test]
+async fn a_server_without_streams_gets_pieces() {
+    let scene = Scene::new().await;
+    (scene.fake.held().is_new, scene.fake.held().no_streams) = (true, true);
+    let content = scene.write(7 * PIECE + 5);
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!((held.streams, held.sent), (1, content.len()));
+    assert!(held.offers > 1 && held.transfers >= 8, "{} and {}", held.offers, held.transfers);
+}
+
+#[tokio::test]
+async fn what_is_new_goes_in_few_streams() {
+    let scene = Scene::new().await;
+    scene.fake.held().is_new = true;
+    let content = scene.write(20 * PIECE + 5);
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!((held.sent, held.transfers), (content.len(), 0));
+    assert!(held.streams <= 7, "{}", held.streams);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_goes_on_from_what_was_told() {
+    let scene = Scene::new().await;
+    scene.fake.held().is_new = true;
+    scene.fake.held().break_at = vec![0, 5 * CHUNK_SIZE, 6 * CHUNK_SIZE];
+    let content = scene.write(20 * CHUNK_SIZE + 5);
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.break_at.is_empty() && held.files["/up/file"] == content);
+    assert_eq!((held.uploads.len(), held.sent), (1, content.len()), "each piece is sent once");
+}
+
+#[tokio::test]
+async fn an_interrupted_stream_goes_on_where_it_was() {
+    let scene = Scene::new().await;
+    scene.fake.held().is_new = true;
+    let content = scene.write(20 * CHUNK_SIZE + 5);
+    scene.fake.held().fail_from = Some(9 * CHUNK_SIZE);
+    assert!(scene.put().await.is_err());
+    assert_eq!(scene.fake.held().sent, 9 * CHUNK_SIZE);
+    scene.fake.held().fail_from = None;
+    scene.put().await.unwrap();
+    let held = scene.fake.held();
+    assert!(held.files["/up/file"] == content);
+    assert_eq!((held.uploads.len(), held.sent), (1, content.len()));
+}
+
+#[tokio::test]
+async fn a_server_that_tells_more_than_came_is_not_believed() {
+    let scene = Scene::new().await;
+    (scene.fake.held().is_new, scene.fake.held().boast) = (true, true);
+    scene.write(2 * PIECE);
+    let error = scene.put().await.unwrap_err();
+    assert_eq!(error.text(), "the server's answer makes no sense");
 }
 
 #[tokio::test]

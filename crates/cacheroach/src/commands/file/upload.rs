@@ -1,5 +1,5 @@
 //! One upload: nothing of it if it is there already, whole if it is small, else step by step: chunks that the server has are
-//! shown, the others sent. Each step may be repeated.
+//! shown, the others sent. Each step may be repeated. `streaming.rs` sends.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cacheroach_api::upload::begin_request::Committed;
 use cacheroach_api::upload::{
-    self, BeginRequest, BeginResponse, CommitRequest, OfferRequest, OfferedChunk, TransferRequest,
-    TransferState,
+    self, BeginRequest, BeginResponse, CommitRequest, OfferRequest, OfferedChunk, TransferState,
 };
 use tonic::Code;
 
@@ -29,11 +28,13 @@ const LARGEST_PIECE: usize = 2 << 20;
 
 /// Uploads files to a site.
 pub(super) struct Uploader<'a> {
-    site: &'a Site,
+    pub(super) site: &'a Site,
     progress: &'a Progress,
     records: PathBuf,
     /// Whether the server has not yet shown to know of no offers.
     offers: AtomicBool,
+    /// The same of streams.
+    pub(super) streams: AtomicBool,
 }
 
 /// What an upload says besides the contents.
@@ -58,7 +59,8 @@ struct To<'a> {
 impl<'a> Uploader<'a> {
     /// `records` is where it is kept how far uploads have come.
     pub(super) fn new(site: &'a Site, progress: &'a Progress, records: PathBuf) -> Self {
-        Uploader { site, progress, records, offers: AtomicBool::new(true) }
+        let (offers, streams) = (AtomicBool::new(true), AtomicBool::new(true));
+        Uploader { site, progress, records, offers, streams }
     }
 
     /// Uploads a file. Once this succeeds, the server has it.
@@ -142,7 +144,8 @@ impl<'a> Uploader<'a> {
     }
 
     fn course(&self, source: &Source, begun: &Begun) -> Course {
-        Course::new(source.stamp.size, begun.piece, self.offers.load(Ordering::Relaxed))
+        let [offers, streams] = [&self.offers, &self.streams].map(|known| known.load(Ordering::Relaxed));
+        Course::new(source.stamp.size, begun.piece, offers, streams)
     }
 
     /// Takes the steps that are left and commits. The same state with the same chunks or bytes, and a commit, may be sent again.
@@ -168,6 +171,16 @@ impl<'a> Uploader<'a> {
             let prepared = prepared.unwrap_or_else(|| source.prepare(upload, offset, step)).ready().await?;
             ahead = course.foresee(offset, step).map(|(at, step)| source.prepare(upload, at, step));
             let (state, reached) = match prepared {
+                Prepared::Stream => {
+                    let end = offset + course.length(offset, step);
+                    if self.stream(source, &mut begun, end, record, transfer).await? {
+                        course.sent(usize::try_from(end - offset).unwrap_or(usize::MAX));
+                    } else {
+                        course.give_up_streams();
+                    }
+                    offset = offset_of(&begun.state, source.stamp.size)?;
+                    continue;
+                }
                 Prepared::Send(data) => {
                     let length = data.len();
                     course.sent(length);
@@ -194,15 +207,6 @@ impl<'a> Uploader<'a> {
             transfer.reach(offset);
         }
         self.commit(source, begun, record, to).await
-    }
-
-    async fn send(&self, state: &TransferState, data: Vec<u8>) -> Result<TransferState, Error> {
-        let request = TransferRequest { state: Some(state.clone()), data };
-        let answer = insist(|| {
-            let (mut uploads, request) = (self.site.client.uploads(), request.clone());
-            async move { uploads.transfer(request).await }
-        });
-        answer.await?.state.ok_or_else(confused)
     }
 
     /// The state behind the chunks that the server took, and how many that were; none if it knows of no offers.
@@ -282,12 +286,12 @@ fn begun(answer: BeginResponse) -> Result<Begun, Error> {
 }
 
 /// How far a state says it has come, in a file of a size.
-fn offset_of(state: &TransferState, size: u64) -> Result<u64, Error> {
+pub(super) fn offset_of(state: &TransferState, size: u64) -> Result<u64, Error> {
     let offset = u64::try_from(state.offset).ok().filter(|offset| *offset <= size);
     offset.ok_or_else(confused)
 }
 
-fn confused() -> Error {
+pub(super) fn confused() -> Error {
     Error::new("the server's answer makes no sense")
 }
 

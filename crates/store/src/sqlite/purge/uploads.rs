@@ -3,11 +3,11 @@
 use cacheroach_model::{Hash, TenantId, Timestamp, UploadId};
 use rusqlite::{Connection, params};
 
-use super::super::files::rope_of;
 use super::super::row::{all, blob, change, limit};
 use super::{ago, loosen, suspect};
 use crate::Result;
 use crate::purge::FINISHED_REST;
+use crate::uploads::rope_of;
 
 pub(super) fn remove(connection: &Connection, now: Timestamp, batch: usize) -> Result<usize> {
     // What a mover leased and did not come back for.
