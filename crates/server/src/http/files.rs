@@ -305,14 +305,14 @@ async fn whole_or_parts(
         Ranges::Unsatisfiable => {
             let mut response =
                 answer::text(StatusCode::RANGE_NOT_SATISFIABLE, "invalid range: failed to overlap\n");
-            set(&mut response, header::CONTENT_RANGE, &range::unsatisfied(file.size));
+            set(&mut response, header::CONTENT_RANGE, range::unsatisfied(file.size));
             Ok(response)
         }
         Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(file, content, &parts, &content_type)),
         Ranges::Parts(parts) if !parts.is_empty() => {
             let mut response = one(method, content, parts[0], &content_type).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, header::CONTENT_RANGE, &parts[0].content_range(file.size));
+            set(&mut response, header::CONTENT_RANGE, parts[0].content_range(file.size));
             Ok(response)
         }
         Ranges::Whole | Ranges::Parts(_) => {
@@ -369,9 +369,9 @@ fn multipart(file: &File, content: &Content, parts: &[Part], content_type: &str)
     pieces.push(Box::pin(stream::once(std::future::ready(Ok(tail)))));
     let mut response = empty(StatusCode::PARTIAL_CONTENT);
     *response.body_mut() = stream_body(Box::pin(stream::iter(pieces).flatten()));
-    set(&mut response, header::CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+    set(&mut response, header::CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}"));
     let length = range::multipart_length(&boundary, content_type, parts, file.size);
-    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    set(&mut response, header::CONTENT_LENGTH, length.to_string());
     response
 }
 
