@@ -117,6 +117,7 @@ pub(crate) fn f22_a_stream_is_taken_further_by_another_server() {
         commit(channels[1].clone(), &token, last).await.unwrap();
         let read = shared.wire.ask("GET", &shared.url(1, "/file")).await.unwrap();
         assert!(read.version == Some(1) && read.body == content);
+        tokio::task::block_in_place(|| shared.site.start(0, &Launch::default()));
     });
     shared.stop();
 }
