@@ -1,5 +1,6 @@
-//! Uploads over gRPC: begin, transfer piece by piece, commit; `streams.rs` transfers many pieces in one call. The row of an upload says how far it has come; the state
-//! that travels says the same, sealed, so that a call that is late, early or repeated is known for what it is.
+//! Uploads over gRPC: begin, transfer piece by piece, commit; `streams.rs` transfers many pieces in one call. The row of an
+//! upload says how far it has come; the state that travels says the same, sealed, so that a call that is late, early or
+//! repeated is known for what it is.
 
 use std::collections::HashMap;
 
