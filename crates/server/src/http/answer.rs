@@ -75,9 +75,9 @@ pub(super) fn not_allowed() -> Response<Body> {
 /// What can be done with a path.
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE, PATCH, COPY, MOVE";
 
-/// Sets a header to what is known to be one. A value with anything but visible ASCII is left out rather than trusted.
-pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: impl TryInto<HeaderValue>) {
-    if let Ok(value) = value.try_into() {
+/// Sets a header to what is known to be one. A value with control characters is left out rather than trusted.
+pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
@@ -92,7 +92,7 @@ const VERSION: header::HeaderName = header::HeaderName::from_static("x-cacheroac
 
 /// Tells which version a path has now.
 pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
-    set(response, VERSION, version);
+    set(response, VERSION, &version.to_string());
 }
 
 /// Lets the browser forget a token that is none any more.
@@ -196,4 +196,20 @@ pub(super) fn without_body(response: Response<Body>) -> Response<Body> {
         parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
     Response::from_parts(parts, empty(StatusCode::OK).into_body())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_with_control_characters_is_left_out() {
+        let mut response = empty(StatusCode::OK);
+        for value in ["a\r\nb: c", "\0", "\u{7f}"] {
+            set(&mut response, header::CONTENT_DISPOSITION, value);
+            assert!(response.headers().is_empty(), "{value:?}");
+        }
+        set(&mut response, header::CONTENT_DISPOSITION, "inline");
+        assert_eq!(response.headers()[header::CONTENT_DISPOSITION], "inline");
+    }
 }

@@ -1,7 +1,5 @@
 //! Dates as HTTP writes them (RFC 9110, 5.6.7), in whole seconds.
 
-use std::fmt::Write as _;
-
 use cacheroach_model::Timestamp;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
@@ -20,11 +18,14 @@ pub(crate) fn format(time: Timestamp) -> String {
     let at = civil(time);
     let day = &DAYS[usize::from(at.weekday().to_monday_zero_offset().unsigned_abs())][..3];
     let month = MONTHS[usize::from(at.month().unsigned_abs()) - 1];
-    let (date, hour, minute, second) = (at.day(), at.hour(), at.minute(), at.second());
-    // As long as it will be, so that a header takes it as it is.
-    let mut text = String::with_capacity("Sun, 06 Nov 1994 08:49:37 GMT".len());
-    let _ = write!(text, "{day}, {date:02} {month} {:04} {hour:02}:{minute:02}:{second:02} GMT", at.year());
-    text
+    format!(
+        "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
+        at.day(),
+        at.year(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
 }
 
 /// In any of the three forms a recipient must read; none if it is no date. The weekday must be one, not the right one.

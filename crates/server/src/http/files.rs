@@ -1,7 +1,5 @@
 //! Reading files and directories.
 
-use std::fmt::Write as _;
-
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -258,9 +256,7 @@ async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
 
 /// What tells one content of a file from another.
 pub(super) fn validators(file: &File) -> Validators {
-    let mut etag = String::with_capacity(66);
-    let _ = write!(etag, "\"{}\"", file.hash);
-    Validators { etag, modified: whole_seconds(file.modified_at) }
+    Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) }
 }
 
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
@@ -272,8 +268,8 @@ pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) 
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
         Verdict::Proceed => whole_or_parts(method, headers, &file, &content, &validators).await?,
     };
-    set(&mut response, header::ETAG, validators.etag);
-    set(&mut response, header::LAST_MODIFIED, date::format(file.modified_at));
+    set(&mut response, header::ETAG, &validators.etag);
+    set(&mut response, header::LAST_MODIFIED, &date::format(file.modified_at));
     set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
     set_fixed(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
@@ -305,14 +301,14 @@ async fn whole_or_parts(
         Ranges::Unsatisfiable => {
             let mut response =
                 answer::text(StatusCode::RANGE_NOT_SATISFIABLE, "invalid range: failed to overlap\n");
-            set(&mut response, header::CONTENT_RANGE, range::unsatisfied(file.size));
+            set(&mut response, header::CONTENT_RANGE, &range::unsatisfied(file.size));
             Ok(response)
         }
         Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(file, content, &parts, &content_type)),
         Ranges::Parts(parts) if !parts.is_empty() => {
             let mut response = one(method, content, parts[0], &content_type).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, header::CONTENT_RANGE, parts[0].content_range(file.size));
+            set(&mut response, header::CONTENT_RANGE, &parts[0].content_range(file.size));
             Ok(response)
         }
         Ranges::Whole | Ranges::Parts(_) => {
@@ -326,11 +322,7 @@ async fn content_type(file: &File, content: &Content) -> Result<String> {
     if let Some(known) = known_type(file) {
         return Ok(known.to_owned());
     }
-    let range = 0..file.size.min(512);
-    let head = match content.at_hand(&range) {
-        Some(head) => head,
-        None => content.read(range).try_next().await?.unwrap_or_default(),
-    };
+    let head = content.read(0..file.size.min(512)).try_next().await?.unwrap_or_default();
     Ok(media::sniff(&head).to_owned())
 }
 
@@ -349,7 +341,7 @@ async fn one(method: &Method, content: &Content, part: Part, content_type: &str)
         };
     }
     set(&mut response, header::CONTENT_TYPE, content_type);
-    set(&mut response, header::CONTENT_LENGTH, part.length());
+    set(&mut response, header::CONTENT_LENGTH, &part.length().to_string());
     Ok(response)
 }
 
@@ -369,9 +361,9 @@ fn multipart(file: &File, content: &Content, parts: &[Part], content_type: &str)
     pieces.push(Box::pin(stream::once(std::future::ready(Ok(tail)))));
     let mut response = empty(StatusCode::PARTIAL_CONTENT);
     *response.body_mut() = stream_body(Box::pin(stream::iter(pieces).flatten()));
-    set(&mut response, header::CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}"));
+    set(&mut response, header::CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
     let length = range::multipart_length(&boundary, content_type, parts, file.size);
-    set(&mut response, header::CONTENT_LENGTH, length.to_string());
+    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
     response
 }
 

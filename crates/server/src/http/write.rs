@@ -53,7 +53,7 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -
         written => written?,
     };
     let mut response = answer::text(StatusCode::ACCEPTED, written.hash.to_string());
-    set(&mut response, header::ETAG, format!("\"{}\"", written.hash));
+    set(&mut response, header::ETAG, &format!("\"{}\"", written.hash));
     set_version(&mut response, written.version.0);
     Ok(response)
 }

@@ -69,7 +69,7 @@ pub struct DiskSettings {
     pub pack_size_bytes: u64,
     /// How many write to the disk at once, and how many read.
     pub concurrency: usize,
-    /// How many packs are held open for reading.
+    /// How many packs are held open for reading, each by way of the kernel's cache and past it.
     pub open_packs: usize,
 }
 
