@@ -3,6 +3,7 @@
 //! - [`Site`]: a store and the servers on it, which can be killed, stopped and started anew.
 //! - [`Proxy`]: between a server and PostgreSQL; it cuts, delays, swallows, and answers in the database's place.
 //! - [`Wire`] and [`upload`]: clients, over HTTP and over gRPC.
+//! - [`is_unserved`]: which of their errors say that nothing was done.
 //! - [`Journal`]: what was acknowledged, so that it can be looked for afterwards.
 //! - [`History`]: who did what when; whether one order explains all that was seen.
 
@@ -13,6 +14,7 @@ pub mod journal;
 pub mod proxy;
 pub mod random;
 pub mod site;
+pub mod unserved;
 pub mod upload;
 pub mod wire;
 
@@ -21,4 +23,5 @@ pub use journal::Journal;
 pub use proxy::Proxy;
 pub use random::Random;
 pub use site::{Launch, Place, Site};
+pub use unserved::is_unserved;
 pub use wire::Wire;

@@ -11,7 +11,7 @@ use cacheroach_api::vhost::v_hosts_client::VHostsClient;
 use cacheroach_api::vhost::{EnsureRequest, VHost};
 use cacheroach_faults::upload::{begin, channel, commit, scratchpad, stream_to, transfer, with};
 use cacheroach_faults::wire::sha256;
-use cacheroach_faults::{Launch, Random, Site, Wire};
+use cacheroach_faults::{Launch, Random, Site, Wire, is_unserved};
 use cacheroach_testing::Server;
 use tonic::Code;
 
@@ -274,11 +274,14 @@ pub(crate) fn f38_servers_are_restarted_one_after_the_other_and_no_request_fails
                 Ok(answer) => {
                     assert_eq!((answer.status, answer.tag), (202, Some(sha256(&content))), "{path}");
                     let read = wire.ask("GET", &path).await;
-                    assert!(read.as_ref().map_or_else(is_unsent, |read| read.status == 200), "{read:?}");
+                    assert!(
+                        read.as_ref().map_or_else(|error| is_unserved(error), |read| read.status == 200),
+                        "{read:?}"
+                    );
                     asked.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
-                    assert!(is_unsent(&error), "{error:?}");
+                    assert!(is_unserved(&error), "{error:?}");
                     at += 1;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -302,14 +305,4 @@ pub(crate) fn f38_servers_are_restarted_one_after_the_other_and_no_request_fails
     println!("{} requests over four restarts", asked.load(Ordering::Relaxed));
     assert!(asked.load(Ordering::Relaxed) > 0);
     shared.stop();
-}
-
-/// Whether an error says that the request was never sent: nobody was there to connect to, or the client's library had it
-/// waiting for a connection that was over before.
-fn is_unsent(error: &reqwest::Error) -> bool {
-    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    causes.any(|cause| {
-        let said = format!("{cause:?}");
-        said.contains("ConnectionRefused") || said.starts_with("hyper::Error(Canceled")
-    })
 }

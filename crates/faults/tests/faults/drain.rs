@@ -7,7 +7,7 @@ use std::time::Duration;
 use cacheroach_api::file::files_client::FilesClient;
 use cacheroach_api::file::{ListRequest, ListResponse};
 use cacheroach_faults::upload::{channel, scratchpad, with};
-use cacheroach_faults::{Launch, Wire};
+use cacheroach_faults::{Launch, Wire, is_unserved};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tonic::transport::Channel;
@@ -71,16 +71,6 @@ async fn get(stream: &mut BufReader<TcpStream>) -> std::io::Result<bool> {
     Ok(stays)
 }
 
-/// Whether an error says that the request was never sent: nobody was there to connect to, or the client's library had it
-/// waiting for a connection that was over before. Such a request may be made again, whatever it does.
-fn is_unsent(error: &dyn std::error::Error) -> bool {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.any(|cause| {
-        let said = format!("{cause:?}");
-        said.contains("ConnectionRefused") || said.starts_with("hyper::Error(Canceled")
-    })
-}
-
 async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
     let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
     while load.goes_on() {
@@ -89,7 +79,7 @@ async fn http2(load: Arc<Load>, url: String) -> Result<(), String> {
                 drop(answer.bytes().await.map_err(|e| format!("HTTP/2: {e:?}"))?);
             }
             Ok(answer) => return Err(format!("HTTP/2: {}", answer.status())),
-            Err(error) if is_unsent(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) if is_unserved(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => return Err(format!("HTTP/2: {error:?}")),
         }
     }
@@ -106,7 +96,7 @@ async fn grpc(load: Arc<Load>, url: String, token: String) -> Result<(), String>
     while load.goes_on() {
         match list(channel.clone(), &token).await {
             Ok(_) => {}
-            Err(error) if is_unsent(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) if is_unserved(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => return Err(format!("gRPC: {error:?}")),
         }
     }
