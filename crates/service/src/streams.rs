@@ -15,10 +15,10 @@ use cacheroach_hash::hash;
 use cacheroach_model::{CHUNK_SIZE, Capabilities, Hash, Upload};
 use cacheroach_store::uploads::{Progress, rope_of};
 use futures::TryStreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use crate::content::{Cut, GROUP, Gathering};
+use crate::content::{self, AT_ONCE, Cut, GROUP, Gathering, link};
 use crate::door::{Exchange, Stream};
 use crate::still::Still;
 use crate::uploads::{TRIES, must_fit, not_the_latest, offset_of, want};
@@ -26,10 +26,9 @@ use crate::{Caller, Error, Result, Service};
 
 const CHUNK: u64 = CHUNK_SIZE as u64;
 
-/// How many groups are on their way at once.
-const AT_ONCE: usize = 2;
-/// How many chunks one has: with those that gather there are as many in memory as of a content over HTTP.
-const MOST: usize = 2 * GROUP / (AT_ONCE + 1);
+/// How far the group before will bring the upload, and how far it has.
+type Before = content::Before<Progress, Progress>;
+type After = content::After<Progress, Progress>;
 
 impl Exchange for uploads::Stream {
     async fn answer(
@@ -60,7 +59,7 @@ impl Exchange for uploads::Stream {
             at,
             came: from,
             upload: progress.upload.clone(),
-            before: Some(Before::nothing(progress)),
+            before: Some(Before::known(progress.clone(), progress)),
             working: VecDeque::new(),
             told: None,
             _room: room,
@@ -114,7 +113,7 @@ impl Coming {
     async fn next(&mut self) -> Result<Option<TransferState>> {
         loop {
             self.send_on();
-            let has_room = self.gathering.full() < MOST;
+            let has_room = self.gathering.full() < GROUP;
             let (takes_more, is_working) = (!self.has_ended && has_room, !self.working.is_empty());
             let Coming { rest, working, .. } = self;
             tokio::select! {
@@ -146,10 +145,10 @@ impl Coming {
     /// gather while others are on their way.
     fn send_on(&mut self) {
         while self.working.len() < AT_ONCE {
-            let is_last = self.has_ended && self.gathering.full() <= MOST;
-            let full = self.gathering.full().min(MOST);
+            let is_last = self.has_ended && self.gathering.full() <= GROUP;
+            let full = self.gathering.full().min(GROUP);
             let end = if is_last { self.came } else { self.at + full as u64 * CHUNK };
-            let is_worth_it = self.has_ended || self.working.is_empty() || full == MOST;
+            let is_worth_it = self.has_ended || self.working.is_empty() || full == GROUP;
             if end == self.at || !is_worth_it {
                 return;
             }
@@ -157,7 +156,7 @@ impl Coming {
             let chunks = self.gathering.take_full(full);
             let rest = if is_last { self.gathering.take_rest() } else { Bytes::new() };
             let group = Group { at: self.at, chunks, rest };
-            let (after, then) = After::new();
+            let (after, then) = link();
             let (service, caller) = (Arc::clone(&self.service), self.still.caller().clone());
             let state = self.state.clone();
             let adding = async move { service.add_behind(&caller, &state, before, group, after).await };
@@ -180,40 +179,6 @@ async fn worked(working: &mut VecDeque<(u64, JoinHandle<Result<()>>)>) -> Result
     worked.map_err(Error::internal)?.map(|()| end)
 }
 
-/// What a group learns of the one before it: how far that will bring the upload, and how far it has.
-struct Before {
-    planned: oneshot::Receiver<Progress>,
-    reached: oneshot::Receiver<Progress>,
-}
-
-/// What a group tells the next one. One that fails tells nothing more, and those behind it fail with it.
-struct After {
-    planned: oneshot::Sender<Progress>,
-    reached: oneshot::Sender<Progress>,
-}
-
-impl After {
-    fn new() -> (Self, Before) {
-        let ((plan, planned), (reach, reached)) = (oneshot::channel(), oneshot::channel());
-        (After { planned: plan, reached: reach }, Before { planned, reached })
-    }
-}
-
-impl Before {
-    /// The upload itself.
-    fn nothing(progress: Progress) -> Self {
-        let (after, before) = After::new();
-        let _ = after.planned.send(progress.clone());
-        let _ = after.reached.send(progress);
-        before
-    }
-}
-
-/// Heard by nobody: what went wrong before is told.
-fn broken_off(_: oneshot::error::RecvError) -> Error {
-    Error::State("the stream has ended".into())
-}
-
 /// Bytes from the beginning of a chunk on.
 #[derive(Clone)]
 struct Group {
@@ -228,20 +193,20 @@ impl Service {
         &self,
         caller: &Caller,
         state: &TransferState,
-        before: Before,
+        mut before: Before,
         group: Group,
-        after: After,
+        mut after: After,
     ) -> Result<()> {
-        let planned = before.planned.await.map_err(broken_off)?;
+        let planned = before.planned().await?;
         let Some(cut) = self.without_known(&planned, group.clone()).await? else {
-            let _ = after.planned.send(planned);
-            let _ = after.reached.send(before.reached.await.map_err(broken_off)?);
+            after.plan(planned);
+            after.reach(before.reached().await?);
             return Ok(());
         };
         let (chunks, next) = self.plan(&planned, cut).await?;
-        let _ = after.planned.send(next.clone());
+        after.plan(next.clone());
         let pieces = self.keep_chunks(&planned.upload, chunks).await?;
-        let from = before.reached.await.map_err(broken_off)?;
+        let from = before.reached().await?;
         let is_as_planned = from.upload.offset == planned.upload.offset;
         let reached = if is_as_planned && self.go_on(&from, pieces, &next).await? {
             next
@@ -250,7 +215,7 @@ impl Service {
             let latest = self.unfinished(caller, from.upload.id, state).await?;
             self.add(caller, state, latest, group).await?
         };
-        let _ = after.reached.send(reached);
+        after.reach(reached);
         Ok(())
     }
 

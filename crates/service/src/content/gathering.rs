@@ -6,7 +6,8 @@ use bytes::{Buf as _, Bytes};
 use cacheroach_model::CHUNK_SIZE;
 use cacheroach_store::buffers::{Buffer, Buffers};
 
-/// How many chunks are hashed and written together at most; twice as many are in memory at most.
+/// How many chunks are hashed and written together at most; as many gather while [`AT_ONCE`](super::AT_ONCE) groups are on
+/// their way.
 pub(crate) const GROUP: usize = 8;
 
 /// Gathers full chunks while those before are on their way.

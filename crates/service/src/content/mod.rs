@@ -1,6 +1,7 @@
 //! Contents: between streams of bytes and chunks. Whatever the size, a bounded number of chunks is in memory.
 
 mod brought;
+mod chain;
 mod chunks;
 mod driven;
 mod gathering;
@@ -11,6 +12,7 @@ mod spoilt;
 mod writer;
 
 pub(crate) use brought::{Brought, Cut, digest, digest_again, resume};
+pub(crate) use chain::{AT_ONCE, After, Before, link};
 pub(crate) use chunks::{discard, keep};
 pub(crate) use gathering::{GROUP, Gathering};
 pub(crate) use openings::{Found, Openings};

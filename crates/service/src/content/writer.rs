@@ -1,5 +1,6 @@
 //! Contents on their way in, as a stream of bytes.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use cacheroach_store::uploads::{NewUpload, Step, Stepped};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::chain::{self, AT_ONCE, link};
 use super::gathering::{GROUP, Gathering};
 use super::{discard, keep};
 use crate::{Error, Result};
@@ -32,9 +34,10 @@ pub struct Writer {
     /// Whether the store knows of the upload: small contents never need that.
     begun: bool,
     gathering: Gathering,
-    /// The group before, on its way.
-    working: Option<JoinHandle<Result<Stored>>>,
-    stored: Stored,
+    /// The groups that are on their way.
+    working: VecDeque<JoinHandle<Result<()>>>,
+    /// What comes before the next one.
+    before: Before,
 }
 
 /// Where a content goes, and how it is described there.
@@ -57,12 +60,9 @@ impl Target {
     }
 }
 
-/// How far a content is safe.
-#[derive(Default)]
-struct Stored {
-    offset: u64,
-    hash: Whole,
-}
+/// The hash up to the end of the group before, and where that is once it is safe.
+type Before = chain::Before<Whole, u64>;
+type After = chain::After<Whole, u64>;
 
 /// What a content has become.
 pub struct Written {
@@ -92,8 +92,8 @@ impl Writer {
             id,
             begun: false,
             gathering: Gathering::new(buffers),
-            working: None,
-            stored: Stored::default(),
+            working: VecDeque::new(),
+            before: Before::known(Whole::default(), 0),
         }
     }
 
@@ -110,7 +110,7 @@ impl Writer {
         while !bytes.is_empty() {
             self.gathering.take(&mut bytes);
             // A slow sender's chunks go one by one as they come; a fast one's gather while others are on their way.
-            let is_free = self.working.as_ref().is_none_or(JoinHandle::is_finished);
+            let is_free = self.working.iter().all(JoinHandle::is_finished);
             if self.gathering.full() == GROUP || is_free {
                 self.send_on(None).await?;
             }
@@ -128,21 +128,19 @@ impl Writer {
             return self.finish_small(content).await;
         }
         self.send_on((!content.is_empty()).then_some(content)).await?;
-        self.wait().await?;
-        let stored = mem::take(&mut self.stored);
-        let hash = stored.hash.finish();
+        self.wait(0).await?;
+        let hash = self.before.planned().await?.finish();
         let file = self.file(hash);
         hit(Failpoint::UploadAfterHash);
-        let version = self.store.metadata.commit_upload(self.id, stored.offset, &file).await?;
+        let size = self.before.reached().await?;
+        let version = self.store.metadata.commit_upload(self.id, size, &file).await?;
         hit(Failpoint::UploadAfterCommit);
-        Ok(Written { version, hash, size: stored.offset })
+        Ok(Written { version, hash, size })
     }
 
     /// Lets go of what was written so far.
     pub async fn abandon(self) {
-        if let Some(working) = &self.working {
-            working.abort();
-        }
+        self.working.iter().for_each(JoinHandle::abort);
         if self.begun
             && let Err(error) = self.store.metadata.abandon_upload(self.id).await
         {
@@ -161,9 +159,9 @@ impl Writer {
         self.target.clone().of(hash)
     }
 
-    /// Sends the full chunks on their way, and what is the last one, once those before are safe.
+    /// Sends the full chunks on their way, and what is the last one, once few enough are.
     async fn send_on(&mut self, last: Option<Bytes>) -> Result<()> {
-        self.wait().await?;
+        self.wait(AT_ONCE - 1).await?;
         if self.gathering.full() == 0 && last.is_none() {
             return Ok(());
         }
@@ -181,13 +179,18 @@ impl Writer {
             timeout: self.timeout,
             chunks: self.gathering.take_full(GROUP).into_iter().chain(last).collect(),
         };
-        self.working = Some(tokio::spawn(group.store(mem::take(&mut self.stored))));
+        let (after, then) = link();
+        let before = mem::replace(&mut self.before, then);
+        self.working.push_back(tokio::spawn(group.store(before, after)));
         Ok(())
     }
 
-    async fn wait(&mut self) -> Result<()> {
-        if let Some(working) = self.working.take() {
-            self.stored = working.await.map_err(Error::internal)??;
+    /// Until at most so many groups are on their way. The first one that failed says why.
+    async fn wait(&mut self, most: usize) -> Result<()> {
+        while self.working.len() > most
+            && let Some(first) = self.working.pop_front()
+        {
+            first.await.map_err(Error::internal)??;
         }
         Ok(())
     }
@@ -202,12 +205,15 @@ struct Group {
 }
 
 impl Group {
-    async fn store(self, stored: Stored) -> Result<Stored> {
+    /// It is hashed while the one before is written, and written beside it; it becomes a part of the upload after it.
+    async fn store(self, mut before: Before, mut after: After) -> Result<()> {
         let length: u64 = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        let (hashed, named) = hash_all(stored.hash, self.chunks).await?;
+        let (hashed, named) = hash_all(before.planned().await?, self.chunks).await?;
+        after.plan(hashed);
         let pieces = keep(&self.store, self.tenant, self.upload, named).await?;
         let step = Step { pieces, extend: Some(self.timeout), ..Step::default() };
-        match self.store.metadata.advance_upload(self.upload, stored.offset, &step).await? {
+        let from = before.reached().await?;
+        match self.store.metadata.advance_upload(self.upload, from, &step).await? {
             Stepped::Done(beaten) => {
                 hit(Failpoint::UploadAfterRow);
                 discard(&self.store, self.tenant, &step.pieces, &beaten).await;
@@ -215,7 +221,8 @@ impl Group {
             // Nobody else knows of this upload.
             Stepped::Behind => return Err(Error::internal("an upload moved by itself")),
         }
-        Ok(Stored { offset: stored.offset + length, hash: hashed })
+        after.reach(from + length);
+        Ok(())
     }
 }
 
@@ -226,4 +233,79 @@ async fn hash_all(mut whole: Whole, chunks: Vec<Bytes>) -> Result<(Whole, Vec<(H
         (whole, named)
     });
     hashing.await.map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use cacheroach_model::{CHUNK_SIZE, Tenant};
+    use cacheroach_store::chunks::by_region::ByRegion;
+    use cacheroach_store::chunks::{Chunks, Cursor, KeptChunk, NewChunk, Page, Place, Whereabouts};
+    use cacheroach_store::{Location, Settings, Tier};
+    use tokio::sync::Barrier;
+
+    use super::*;
+    use crate::seams::Still;
+
+    /// A tier that begins to write only when two groups are there to be written.
+    struct Both(Arc<dyn Chunks>, Barrier);
+
+    #[async_trait]
+    impl Chunks for Both {
+        async fn write(&self, chunks: Vec<NewChunk>) -> cacheroach_store::Result<Vec<Place>> {
+            self.1.wait().await;
+            self.0.write(chunks).await
+        }
+
+        async fn read(&self, chunk: &KeptChunk) -> cacheroach_store::Result<Bytes> {
+            self.0.read(chunk).await
+        }
+
+        async fn erase(&self, chunk: &KeptChunk) -> cacheroach_store::Result<()> {
+            self.0.erase(chunk).await
+        }
+
+        async fn list(&self, after: Option<&Cursor>, limit: usize) -> cacheroach_store::Result<Page> {
+            self.0.list(after, limit).await
+        }
+
+        fn whereabouts(&self, place: &Place) -> Whereabouts {
+            self.0.whereabouts(place)
+        }
+
+        fn by_region(&self) -> Option<&ByRegion> {
+            self.0.by_region()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_is_hashed_and_written_beside_the_one_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::new(Location::Sqlite(dir.path().to_owned()), Tier::Memory);
+        let mut store = cacheroach_store::open(&settings, Arc::new(Still)).await.unwrap();
+        store.chunks = Arc::new(Both(Arc::clone(&store.chunks), Barrier::new(2)));
+        let new = Tenant { id: TenantId::new([1; 16]), label: "a tenant".into(), ..Tenant::default() };
+        let tenant = store.metadata.ensure_tenant(&new).await.unwrap().id;
+        let target = Target {
+            tenant,
+            path: Path::parse_file("/f").unwrap(),
+            content_type: String::new(),
+            metadata: Metadata::default(),
+            expected: Expected::Anything,
+        };
+        let (id, timeout) = (UploadId::new([2; 16]), Duration::from_secs(3600));
+        let mut writer =
+            Writer::new(store, target, id, timeout, Arc::new(Semaphore::new(1)), Buffers::default());
+
+        // The first chunk goes at once, the others gather behind it: two groups.
+        let chunks = (0..=GROUP).flat_map(|number| vec![u8::try_from(number).unwrap(); CHUNK_SIZE]);
+        let content: Bytes = chunks.collect();
+        let writing = async {
+            writer.write(content.clone()).await.unwrap();
+            writer.finish().await.unwrap()
+        };
+        let written = tokio::time::timeout(Duration::from_secs(60), writing).await.expect("both at once");
+        assert_eq!(written.hash, hash(&content));
+        assert_eq!(written.size, content.len() as u64);
+    }
 }
