@@ -18,7 +18,7 @@ use cacheroach_model::{Capabilities, Expected, Goal, Hash, Metadata, Path, Tenan
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 use cacheroach_store::uploads::{NewPiece, NewUpload, Progress, Step, Stepped};
 
-use crate::content::{Brought, Cut, Target, digest_again, discard, keep, resume};
+use crate::content::{Brought, Cut, Hashed, Target, digest_again, discard, keep, resume};
 use crate::door::Ask;
 use crate::files::{canonical_file, parse_metadata, place};
 use crate::versions::{check_type, may_read};
@@ -244,7 +244,7 @@ impl Service {
     }
 
     /// Hashes what a call brought: its full chunks, and how far the upload will be with it.
-    pub(crate) async fn plan(&self, from: &Progress, cut: Cut) -> Result<(Vec<(Hash, Bytes)>, Progress)> {
+    pub(crate) async fn plan(&self, from: &Progress, cut: Cut) -> Result<(Vec<Hashed>, Progress)> {
         let upload = &from.upload;
         must_be_few(upload)?;
         let whole = resume(&from.hash_state)?;
@@ -275,11 +275,7 @@ impl Service {
     }
 
     /// Keeps chunks whose bytes came, also where those that are there are known to be damaged.
-    pub(crate) async fn keep_chunks(
-        &self,
-        upload: &Upload,
-        chunks: Vec<(Hash, Bytes)>,
-    ) -> Result<Vec<NewPiece>> {
+    pub(crate) async fn keep_chunks(&self, upload: &Upload, chunks: Vec<Hashed>) -> Result<Vec<NewPiece>> {
         self.spoilt.give_way(&self.store, upload.tenant, &chunks).await?;
         keep(&self.store, upload.tenant, upload.id, chunks).await
     }
@@ -288,7 +284,7 @@ impl Service {
     async fn flush(&self, progress: Progress) -> Result<bool> {
         let Progress { upload, tail, hash_state, .. } = progress;
         let from_tail = tail.len();
-        let pieces = self.keep_chunks(&upload, vec![(hash(&tail), tail)]).await?;
+        let pieces = self.keep_chunks(&upload, vec![Hashed::new(hash(&tail), tail)]).await?;
         let step = Step { from_tail, pieces, hash_state, ..Step::default() };
         self.step(&upload, &step).await
     }

@@ -56,7 +56,7 @@ impl Client for Tiered {
     async fn perform(&mut self, index: u64) -> Result<u64> {
         let new = |number| {
             let Row { hash, bytes } = row(&self.contents, number);
-            NewChunk { tenant: TenantId::SCRATCHPAD, hash, generation: 1, bytes }
+            NewChunk { tenant: TenantId::SCRATCHPAD, hash, generation: 1, bytes, checksum: None }
         };
         self.chunks.write((index * BATCH..(index + 1) * BATCH).map(new).collect()).await?;
         Ok(BATCH * CHUNK_SIZE as u64)

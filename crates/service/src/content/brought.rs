@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use cacheroach_hash::{Whole, hash};
 use cacheroach_model::{CHUNK_SIZE, Hash};
 
+use super::Hashed;
 use crate::Result;
 
 /// Bytes cut into chunks.
@@ -49,7 +50,7 @@ pub(crate) struct Brought {
     /// The whole content so far.
     pub(crate) whole: Whole,
     /// Its full chunks.
-    pub(crate) chunks: Vec<(Hash, Bytes)>,
+    pub(crate) chunks: Vec<Hashed>,
     /// What is no full chunk yet.
     pub(crate) tail: Bytes,
     /// To know the same call again.
@@ -62,9 +63,9 @@ impl Brought {
         let Cut { mut known, chunks, rest } = cut;
         if known == 0 {
             let chunks: Vec<_> =
-                chunks.into_iter().map(|chunk| (whole.update_chunk(&chunk), chunk)).collect();
+                chunks.into_iter().map(|chunk| Hashed::new(whole.update_chunk(&chunk), chunk)).collect();
             let last = whole.update_chunk(&rest);
-            let digest = digest(chunks.iter().map(|(hash, _)| *hash).chain([last]));
+            let digest = digest(chunks.iter().map(|chunk| chunk.hash).chain([last]));
             return Brought { whole, chunks, tail: rest, digest };
         }
         let mut data = Whole::default();
@@ -73,7 +74,7 @@ impl Brought {
             whole.update(new);
             data.update(new);
         }
-        let chunks = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
+        let chunks = chunks.into_iter().map(|chunk| Hashed::new(hash(&chunk), chunk)).collect();
         Brought { whole, chunks, tail: rest, digest: data.finish() }
     }
 }
@@ -126,7 +127,7 @@ mod tests {
                 let brought = Brought::new(resume(&state).unwrap(), cut);
                 prop_assert_eq!(brought.digest, digest_again(from, &data));
                 state = brought.whole.save().to_vec();
-                for (known, chunk) in brought.chunks {
+                for Hashed { hash: known, bytes: chunk, .. } in brought.chunks {
                     prop_assert_eq!(known, hash(&chunk));
                     chunks.push(chunk);
                 }

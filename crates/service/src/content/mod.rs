@@ -13,7 +13,7 @@ mod writer;
 
 pub(crate) use brought::{Brought, Cut, digest, digest_again, resume};
 pub(crate) use chain::{AT_ONCE, After, Before, link};
-pub(crate) use chunks::{discard, keep};
+pub(crate) use chunks::{Hashed, discard, keep};
 pub(crate) use gathering::{GROUP, Gathering};
 pub(crate) use openings::{Found, Openings};
 pub use reader::{Content, Opened};

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use cacheroach_model::{Hash, TenantId};
 use cacheroach_store::Store;
 
+use super::Hashed;
 use crate::Result;
 
 /// More are forgotten: they stay damaged until `store verify` finds them.
@@ -31,13 +31,8 @@ impl Spoilt {
     }
 
     /// Sees to it that the bytes which came are written where those that were there are damaged.
-    pub(crate) async fn give_way(
-        &self,
-        store: &Store,
-        tenant: TenantId,
-        chunks: &[(Hash, Bytes)],
-    ) -> Result<()> {
-        for (chunk, _) in chunks {
+    pub(crate) async fn give_way(&self, store: &Store, tenant: TenantId, chunks: &[Hashed]) -> Result<()> {
+        for Hashed { hash: chunk, .. } in chunks {
             if let Some(generation) = self.take(tenant, *chunk) {
                 store.metadata.mark_damaged(tenant, *chunk, generation).await?;
             }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::chain::{self, AT_ONCE, link};
 use super::gathering::{GROUP, Gathering};
-use super::{discard, keep};
+use super::{Hashed, discard, keep};
 use crate::{Error, Result};
 
 /// Takes a content piece by piece. Nothing is visible before [`Writer::finish`] has answered; what is dropped before
@@ -227,9 +227,9 @@ impl Group {
 }
 
 /// Hashes chunks, each by itself and all together, off the threads that serve others.
-async fn hash_all(mut whole: Whole, chunks: Vec<Bytes>) -> Result<(Whole, Vec<(Hash, Bytes)>)> {
+async fn hash_all(mut whole: Whole, chunks: Vec<Bytes>) -> Result<(Whole, Vec<Hashed>)> {
     let hashing = tokio::task::spawn_blocking(move || {
-        let named = chunks.into_iter().map(|chunk| (whole.update_chunk(&chunk), chunk)).collect();
+        let named = chunks.into_iter().map(|chunk| Hashed::new(whole.update_chunk(&chunk), chunk)).collect();
         (whole, named)
     });
     hashing.await.map_err(Error::internal)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use cacheroach_hash::hash;
 use cacheroach_model::{TenantId, Timestamp};
 use cacheroach_store::chunks::by_region::ByRegion;
+use cacheroach_store::chunks::checksum::checksum;
 use cacheroach_store::chunks::{KeptChunk, NewChunk, Place};
 use cacheroach_store::failpoint::{Step, hit};
 use cacheroach_store::regions::{Moved, Moving, Next, Placed};
@@ -164,7 +165,8 @@ impl Mover<'_> {
         if hash(&bytes) != chunk.hash {
             return Err(Error::Damaged(format!("chunk {}: the bytes are not what was written", chunk.hash)));
         }
-        let new = NewChunk { tenant: chunk.tenant, hash: chunk.hash, generation, bytes };
+        let checksum = Some(checksum(&chunk.hash, &bytes));
+        let new = NewChunk { tenant: chunk.tenant, hash: chunk.hash, generation, bytes, checksum };
         let mut places = self.store.chunks.write(vec![new]).await?;
         places.pop().ok_or_else(|| Error::Failed("a tier that answers no place".into()))
     }

@@ -11,7 +11,7 @@ use cacheroach_store::{Location, Settings, Tier};
 use futures::TryStreamExt as _;
 
 use super::*;
-use crate::content::{Content, Found, keep};
+use crate::content::{Content, Found, Hashed, keep};
 use crate::jobs::{PurgeSettings, purge_all};
 use crate::seams::{Fresh, Still};
 
@@ -28,7 +28,7 @@ async fn upload(store: &Store, tenant: TenantId, path: &Path) -> Bytes {
     let id = UploadId::new([1; 16]);
     let new = NewUpload { id, tenant, path: path.clone(), timeout: HOUR };
     store.metadata.begin_upload(&new).await.unwrap();
-    let named = chunks.into_iter().map(|chunk| (hash(&chunk), chunk)).collect();
+    let named = chunks.into_iter().map(|chunk| Hashed::new(hash(&chunk), chunk)).collect();
     let pieces = keep(store, tenant, id, named).await.unwrap();
     let step = UploadStep { pieces, ..UploadStep::default() };
     store.metadata.advance_upload(id, 0, &step).await.unwrap();

@@ -114,7 +114,7 @@ impl Chunks for Db {
     async fn write(&self, chunks: Vec<NewChunk>) -> Result<Vec<Place>> {
         let mut rows = Vec::with_capacity(chunks.len());
         let mut places = Vec::with_capacity(chunks.len());
-        for NewChunk { tenant, hash, generation, bytes } in chunks {
+        for NewChunk { tenant, hash, generation, bytes, .. } in chunks {
             if bytes.len() > CHUNK_SIZE {
                 return Err(Error::Failed(format!("a chunk of {} bytes", bytes.len()).into()));
             }

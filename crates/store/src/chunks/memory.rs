@@ -135,6 +135,7 @@ mod tests {
             hash: Hash::new([byte; 32]),
             generation: 1,
             bytes: Bytes::from(vec![byte; 100]),
+            checksum: None,
         }
     }
 

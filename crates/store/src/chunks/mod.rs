@@ -2,6 +2,7 @@
 
 pub mod by_region;
 pub mod cached;
+pub mod checksum;
 pub mod db;
 pub mod disk;
 pub mod disk_cache;
@@ -34,6 +35,9 @@ pub struct NewChunk {
     pub generation: i64,
     /// At most [`CHUNK_SIZE`](cacheroach_model::CHUNK_SIZE).
     pub bytes: Bytes,
+    /// The [`checksum`](checksum::checksum) of both, from whoever looked at the bytes just before; none: a tier that wants it
+    /// looks at them again.
+    pub checksum: Option<u64>,
 }
 
 /// A chunk that is kept.

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use zstd::bulk::{Compressor, decompress};
 
 use super::by_region::ByRegion;
+use super::checksum::checksum;
 use super::{Chunks, Cursor, FoundChunk, KeptChunk, NewChunk, Page, Place, Whereabouts};
 use crate::{Error, Result};
 
@@ -102,7 +103,12 @@ fn pack(chunk: NewChunk, compressor: &mut Compressor<'_>) -> NewChunk {
         }
     }
     match shrinks(bytes) {
-        Some(packed) => NewChunk { bytes: packed.into(), generation: -chunk.generation, ..chunk },
+        Some(packed) => NewChunk {
+            checksum: Some(checksum(&chunk.hash, &packed)),
+            bytes: packed.into(),
+            generation: -chunk.generation,
+            ..chunk
+        },
         None => chunk,
     }
 }
@@ -224,6 +230,7 @@ mod tests {
             hash: Hash::new([1; 32]),
             generation: 7,
             bytes: bytes.into(),
+            checksum: None,
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 fn chunk(tenant: TenantId, number: u8) -> NewChunk {
     let bytes = Bytes::from(vec![number; 100_000]);
     let hash = Hash::new(Sha256::digest(&bytes).into());
-    NewChunk { tenant, hash, generation: 1, bytes }
+    NewChunk { tenant, hash, generation: 1, bytes, checksum: None }
 }
 
 pub(super) async fn put(tier: &dyn Chunks, number: u8) -> Result<KeptChunk> {

@@ -143,7 +143,7 @@ impl<F: FnMut(String) + Send> Copy<'_, F> {
         for ((chunk, bytes), generation) in got.iter().zip(&generations) {
             if chunk.data.is_none() {
                 let (tenant, hash, generation) = (chunk.tenant, chunk.hash, *generation);
-                new.push(NewChunk { tenant, hash, generation, bytes: bytes.clone() });
+                new.push(NewChunk { tenant, hash, generation, bytes: bytes.clone(), checksum: None });
             }
         }
         let mut places =

@@ -11,7 +11,13 @@ pub(crate) async fn what_is_written_is_read_until_it_is_erased(subject: &Subject
     let (tenant, chunks) = (subject.tenant().await, subject.store().chunks);
     let contents: Vec<Bytes> =
         [1, 4095, 4096, 4097, CHUNK_SIZE].iter().map(|size| Bytes::from(vec![3; *size])).collect();
-    let new = |bytes: &Bytes| NewChunk { tenant, hash: hash(bytes), generation: 1, bytes: bytes.clone() };
+    let new = |bytes: &Bytes| NewChunk {
+        tenant,
+        hash: hash(bytes),
+        generation: 1,
+        bytes: bytes.clone(),
+        checksum: None,
+    };
     let places = chunks.write(contents.iter().map(new).collect()).await.unwrap();
     let kept: Vec<_> = contents
         .iter()
@@ -35,7 +41,8 @@ pub(crate) async fn what_is_written_is_read_until_it_is_erased(subject: &Subject
 pub(crate) async fn a_place_of_another_tenant_is_damage(subject: &Subject) {
     let (one, two, chunks) = (subject.tenant().await, subject.tenant().await, subject.store().chunks);
     let bytes = Bytes::from_static(b"one's");
-    let new = NewChunk { tenant: one, hash: hash(&bytes), generation: 1, bytes: bytes.clone() };
+    let new =
+        NewChunk { tenant: one, hash: hash(&bytes), generation: 1, bytes: bytes.clone(), checksum: None };
     let place = chunks.write(vec![new]).await.unwrap().remove(0);
     let stolen = KeptChunk { tenant: two, hash: hash(b"other"), length: 5, place };
     assert!(matches!(chunks.read(&stolen).await, Err(Error::Damaged(_))));
@@ -47,8 +54,13 @@ async fn put(
     generation: i64,
     contents: &[Vec<u8>],
 ) -> Vec<FoundChunk> {
-    let new =
-        |bytes: &Vec<u8>| NewChunk { tenant, hash: hash(bytes), generation, bytes: bytes.clone().into() };
+    let new = |bytes: &Vec<u8>| NewChunk {
+        tenant,
+        hash: hash(bytes),
+        generation,
+        bytes: bytes.clone().into(),
+        checksum: None,
+    };
     let places = chunks.write(contents.iter().map(new).collect()).await.unwrap();
     let found = |(bytes, place): (&Vec<u8>, _)| FoundChunk {
         chunk: KeptChunk { tenant, hash: hash(bytes), length: u32::try_from(bytes.len()).unwrap(), place },

@@ -63,7 +63,7 @@ async fn copied(subject: &Subject, tenant: TenantId) -> (Moved, KeptChunk) {
     let (store, (placed, kept)) = (subject.store(), placed(subject, tenant).await);
     let to = store.metadata.lease_moves(1, HOUR).await.unwrap()[0];
     let bytes = store.chunks.read(&kept).await.unwrap();
-    let new = NewChunk { tenant, hash: kept.hash, generation: to, bytes };
+    let new = NewChunk { tenant, hash: kept.hash, generation: to, bytes, checksum: None };
     let place = store.chunks.write(vec![new]).await.unwrap().remove(0);
     let moved = Moved { chunk: kept.hash, from: placed.generation, to, place: place.clone() };
     (moved, KeptChunk { place, ..kept })

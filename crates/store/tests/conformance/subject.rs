@@ -277,7 +277,8 @@ impl Subject {
             } else if bytes.len() <= INLINE_SIZE {
                 Some(Kept::Here(bytes))
             } else {
-                let new = NewChunk { tenant, hash: chunk, generation: lease.generation, bytes };
+                let new =
+                    NewChunk { tenant, hash: chunk, generation: lease.generation, bytes, checksum: None };
                 Some(Kept::At(store.chunks.write(vec![new]).await.unwrap().remove(0)))
             };
             pieces.push(NewPiece { chunk, length, wrote: kept.map(|kept| (lease.generation, kept)) });

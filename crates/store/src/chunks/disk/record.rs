@@ -1,9 +1,10 @@
 //! The bytes of headers and places. The format is described in [`super`].
 
 use cacheroach_model::{CHUNK_SIZE, Hash, TenantId, Timestamp};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64, xxh3_64_with_seed};
+use twox_hash::XxHash3_64;
 
 use crate::buffers::HEAD;
+use crate::chunks::checksum;
 use crate::chunks::{KeptChunk, NewChunk, Place};
 
 /// Packs and records begin and end at multiples of this.
@@ -24,7 +25,7 @@ pub(super) fn pack_header(number: u32, seed: u64) -> Vec<u8> {
     header[..8].copy_from_slice(PACK_MAGIC);
     header[8..12].copy_from_slice(&number.to_be_bytes());
     header[16..24].copy_from_slice(&seed.to_be_bytes());
-    let checksum = xxh3_64(&header[..24]);
+    let checksum = XxHash3_64::oneshot(&header[..24]);
     header[24..32].copy_from_slice(&checksum.to_be_bytes());
     header
 }
@@ -39,13 +40,9 @@ pub(super) fn header(chunk: &NewChunk, written_at: Timestamp, seed: u64) -> ([u8
     header[24..40].copy_from_slice(chunk.tenant.as_bytes());
     header[48..56].copy_from_slice(&written_at.micros().to_be_bytes());
     header[HASH..].copy_from_slice(chunk.hash.as_bytes());
-    // The same as of both in one piece.
-    let mut checksum = Xxh3Default::new();
-    checksum.update(chunk.hash.as_bytes());
-    checksum.update(&chunk.bytes);
-    let checksum = checksum.digest();
+    let checksum = chunk.checksum.unwrap_or_else(|| checksum::checksum(&chunk.hash, &chunk.bytes));
     header[40..48].copy_from_slice(&checksum.to_be_bytes());
-    let own = xxh3_64_with_seed(&header, seed);
+    let own = XxHash3_64::oneshot_with_seed(seed, &header);
     header[88..96].copy_from_slice(&own.to_be_bytes());
     (header, checksum)
 }
@@ -81,7 +78,7 @@ pub(super) fn parse_header(bytes: &[u8], seed: u64) -> Option<Named> {
     let mut header: [u8; HEADER] = *bytes.first_chunk()?;
     let own = u64::from_be_bytes(part(&header, 88));
     header[88..96].fill(0);
-    if header[..8] != *RECORD_MAGIC || xxh3_64_with_seed(&header, seed) != own {
+    if header[..8] != *RECORD_MAGIC || XxHash3_64::oneshot_with_seed(seed, &header) != own {
         return None;
     }
     let length = u32::from_be_bytes(part(&header, 8));
@@ -100,9 +97,10 @@ fn part<const N: usize>(header: &[u8; HEADER], at: usize) -> [u8; N] {
     *header[at..].first_chunk().expect("a part of a header lies within it")
 }
 
-/// Of a chunk's hash and bytes, as they are in a record that has its header and nothing behind the bytes.
+/// The [`checksum`](checksum::checksum) of a record that has its header and nothing behind the chunk's bytes: there both lie in
+/// one piece.
 pub(super) fn checksum(record: &[u8]) -> u64 {
-    xxh3_64(&record[HASH..])
+    XxHash3_64::oneshot(&record[HASH..])
 }
 
 /// How much of a pack a chunk of this length takes.
@@ -190,6 +188,7 @@ mod tests {
             hash: Hash::new([3; 32]),
             generation: -2,
             bytes: Bytes::from_static(b"some bytes"),
+            checksum: None,
         };
         let written_at = Timestamp::from_micros(5);
         let (header, sum) = header(&chunk, written_at, 99);

@@ -67,7 +67,7 @@ pub(super) async fn put_a_known_content(hot: &Hot) {
 pub(super) async fn keep_a_chunk(hot: &Hot) {
     let (tenant, bytes) = (hot.tenant(), Bytes::from_static(b"content"));
     let hash = Hash::new(Sha256::digest(&bytes).into());
-    let new = NewChunk { tenant, hash, generation: 1, bytes: bytes.clone() };
+    let new = NewChunk { tenant, hash, generation: 1, bytes: bytes.clone(), checksum: None };
     let place = hot.store.chunks.write(vec![new]).await.unwrap().remove(0);
     let kept = KeptChunk { tenant, hash, length: 7, place };
     assert_eq!(hot.store.chunks.read(&kept).await.unwrap(), bytes);

@@ -18,6 +18,7 @@ use super::record::Spot;
 use super::{Disk, DiskSettings};
 use crate::Error;
 use crate::buffers::Buffers;
+use crate::chunks::checksum::checksum;
 use crate::chunks::{Chunks, KeptChunk, NewChunk, Place};
 
 /// A chunk that no other number makes. Its hash is only a name here: packs never compute it.
@@ -26,7 +27,13 @@ fn chunk(number: usize, length: usize) -> NewChunk {
     hash[..8].copy_from_slice(&(number as u64).to_be_bytes());
     let bytes =
         (0..length).map(|at| u8::try_from((at * 31 + number * 7 + 1) % 251).unwrap()).collect::<Vec<u8>>();
-    NewChunk { tenant: TenantId::SCRATCHPAD, hash: Hash::new(hash), generation: 5, bytes: Bytes::from(bytes) }
+    NewChunk {
+        tenant: TenantId::SCRATCHPAD,
+        hash: Hash::new(hash),
+        generation: 5,
+        bytes: Bytes::from(bytes),
+        checksum: None,
+    }
 }
 
 fn kept(chunk: &NewChunk, place: &Place) -> KeptChunk {
@@ -67,6 +74,23 @@ fn names(dir: &TempDir) -> Vec<String> {
         .collect::<Vec<_>>();
     names.sort();
     names
+}
+
+#[tokio::test]
+async fn p7_a_checksum_that_was_made_before_is_held_against_the_bytes() {
+    let dir = TempDir::new().unwrap();
+    let disk = disk(&dir);
+    let plain = chunk(1, 100_000);
+    let sum = checksum(&plain.hash, &plain.bytes);
+    let own = put(&disk, std::slice::from_ref(&plain)).await.unwrap().remove(0);
+    let given = NewChunk { checksum: Some(sum), ..plain.clone() };
+    let given = put(&disk, &[given]).await.unwrap().remove(0);
+    assert_eq!(spot(&given).checksum, spot(&own).checksum);
+    assert_eq!(disk.read(&given).await.unwrap(), plain.bytes);
+    // The bytes changed between the one who made it and the disk.
+    let other = NewChunk { checksum: Some(sum ^ 1), ..plain };
+    let other = put(&disk, &[other]).await.unwrap().remove(0);
+    assert!(is_damaged(&disk.read(&other).await));
 }
 
 #[tokio::test]

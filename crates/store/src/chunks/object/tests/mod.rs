@@ -54,7 +54,7 @@ fn tier(server: &Server, settings: ObjectSettings) -> Verified {
 fn chunk(number: u8) -> NewChunk {
     let bytes = Bytes::from(vec![number; 70_000 + usize::from(number)]);
     let hash = Hash::new(Sha256::digest(&bytes).into());
-    NewChunk { tenant: TenantId::SCRATCHPAD, hash, generation: i64::from(number), bytes }
+    NewChunk { tenant: TenantId::SCRATCHPAD, hash, generation: i64::from(number), bytes, checksum: None }
 }
 
 async fn put(tier: &Verified, number: u8) -> crate::Result<KeptChunk> {
