@@ -3,7 +3,7 @@
 
 use cacheroach_api::rule::{Method, Ruled as _};
 use cacheroach_api::{method, token};
-use cacheroach_service::{Ask, AskStream, Caller, Directory, Exchange, Opened, Result, Writer};
+use cacheroach_service::{Ask, AskStream, Caller, Content, Directory, Exchange, Result, Writer};
 use futures::StreamExt as _;
 use prost::Message;
 
@@ -215,7 +215,7 @@ fn exchange<M: Exchange<Request: Message + Default + 'static, Response: Message>
     }))
 }
 
-fn opened<M: Ask<Request: Message + Default, Answer = Opened>>(
+fn opened<M: Ask<Request: Message + Default, Answer = Content>>(
     world: &World,
     caller: &Caller,
     message: &[u8],
@@ -223,8 +223,8 @@ fn opened<M: Ask<Request: Message + Default, Answer = Opened>>(
     let request = decode(message)?;
     Some(world.wait(async {
         let found = world.service.call::<M>(caller, request).await?;
-        let mut answer = format!("{:?}", found.file).into_bytes();
-        let mut bytes = found.content.read(0..found.file.size);
+        let mut answer = format!("{:?}", found.file()).into_bytes();
+        let mut bytes = found.read(0..found.file().size);
         while let Some(part) = bytes.next().await {
             answer.extend_from_slice(&part?);
         }

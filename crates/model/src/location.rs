@@ -87,6 +87,12 @@ impl Path {
     }
 }
 
+impl From<Path> for String {
+    fn from(path: Path) -> String {
+        path.0
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -19,7 +19,7 @@ use crate::{Error, Result, Service};
 /// Who is asking, with all that decides what it may do. Made for each request.
 #[derive(Clone)]
 pub struct Caller {
-    session: Session,
+    session: Arc<Session>,
     grants: Arc<[Session]>,
     public: Arc<[Session]>,
     vhost_tenant: Option<TenantId>,
@@ -232,7 +232,7 @@ impl Callers {
     async fn identify(&self, claimed: Session, token: Arc<str>) -> Result<Caller> {
         let known = self.recall(&Identity::of(&claimed));
         if let Some(known) = known.filter(|known| known.session.principal == claimed.principal) {
-            let session = if claimed.id.is_some() { known.session } else { claimed };
+            let session = if claimed.id.is_some() { known.session } else { Arc::new(claimed) };
             return Ok(Caller { session, token: Some(token), ..known });
         }
         let seen = self.seen();
@@ -261,7 +261,7 @@ impl Callers {
     pub(crate) fn is_still_good(&self, caller: &Caller) -> bool {
         let now = self.now();
         let is_over = |session: &Session| session.expires_at.is_some_and(|end| end <= now);
-        let mut held = caller.grants.iter().chain(&*caller.public).chain([&caller.session]);
+        let mut held = caller.grants.iter().chain(&*caller.public).chain([&*caller.session]);
         self.is_fresh(caller) && caller.link.is_none() && !held.any(is_over)
     }
 
@@ -294,7 +294,7 @@ impl Callers {
     /// As [`Service::authenticate`].
     pub(crate) async fn renewed(&self, caller: &Caller) -> Result<Caller> {
         let seen = self.seen();
-        let session = self.live(caller.session.clone()).await?;
+        let session = self.live((*caller.session).clone()).await?;
         // Of an ephemeral session only its token knows the end.
         if session.expires_at.is_some_and(|end| end <= self.now()) {
             return Err(Error::over());
@@ -329,7 +329,7 @@ impl Callers {
                     Standing::TenantGone => return Err(Error::NotFound("tenant")),
                 }
             }
-            None => self.live(caller.session.clone()).await?,
+            None => self.live((*caller.session).clone()).await?,
         };
         self.again(caller, session, seen).await
     }
@@ -351,7 +351,7 @@ impl Callers {
             None => (Vec::new(), Vec::new()),
         };
         Ok(Caller {
-            session,
+            session: Arc::new(session),
             grants: grants.into(),
             public: public.into(),
             vhost_tenant: None,

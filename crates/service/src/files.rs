@@ -15,7 +15,7 @@ use cacheroach_model::{
 };
 use cacheroach_store::failpoint::{Step as Failpoint, hit};
 
-use crate::content::{Content, Opened, Target, Writer};
+use crate::content::{Content, Target, Writer};
 use crate::door::Ask;
 use crate::still::Still;
 use crate::tenants::named;
@@ -32,7 +32,9 @@ pub(crate) fn canonical_file(
 ) -> Result<Option<Want>> {
     let tenant = named(id, "tenant")?;
     let parsed = Path::parse_file(path).map_err(|problem| bad_path("path", problem))?;
-    *path = parsed.to_string();
+    if *path != parsed.as_str() {
+        parsed.as_str().clone_into(path);
+    }
     Ok(Some(Want::Path(tenant, Goal::File(parsed), parse_version(version)?)))
 }
 
@@ -117,23 +119,21 @@ impl Ask for files::Delete {
 }
 
 impl Ask for contents::Open {
-    type Answer = Opened;
+    type Answer = Content;
 
     fn canonical(request: &mut content::OpenRequest) -> Result<Option<Want>> {
         canonical_file(request.tenant.as_ref(), &mut request.path, request.version)
     }
 
-    async fn answer(service: &Service, caller: &Caller, request: content::OpenRequest) -> Result<Opened> {
+    async fn answer(service: &Service, caller: &Caller, request: content::OpenRequest) -> Result<Content> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let version = parse_version(request.version)?;
         let found = service.openings.open(&service.store, tenant, &path, version).await?;
         let found = found.ok_or(Error::NotFound("file"))?;
-        let file = found.file.clone();
         // What goes out at once needs no second look.
-        let is_long = file.size > CHUNK_SIZE as u64;
+        let is_long = found.file.size > CHUNK_SIZE as u64;
         let reader = is_long.then(|| Still::new::<Self>(&service.callers, caller, request));
-        let content = Content::new(service.store.clone(), tenant, found, reader);
-        Ok(Opened { file, content })
+        Ok(Content::new(service.store.clone(), tenant, found, reader))
     }
 }
 
@@ -173,5 +173,5 @@ impl Service {
 }
 
 /// That the caller may see all of it was checked with the request.
-impl Ruled for Opened {}
+impl Ruled for Content {}
 impl Ruled for Writer {}

@@ -48,7 +48,7 @@ use tokio::sync::Semaphore;
 use sites::Sites;
 
 pub use caller::Caller;
-pub use content::{Content, Opened, Writer, Written};
+pub use content::{Content, Writer, Written};
 pub use door::{Ask, AskStream, Exchange, Stream};
 pub use drops::{Arrival, Inlet};
 pub use error::{Error, Result, Unproven};

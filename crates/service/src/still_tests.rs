@@ -90,8 +90,8 @@ impl World {
         }
         writer.finish().await.unwrap();
         let open = OpenRequest { tenant: Some(TENANT.into()), path, version: 0 };
-        let opened = self.service.call::<contents::Open>(&self.caller, open).await.unwrap();
-        let mut reading = opened.content.read(0..opened.file.size);
+        let content = self.service.call::<contents::Open>(&self.caller, open).await.unwrap();
+        let mut reading = content.read(0..content.file().size);
         assert!(reading.next().await.unwrap().is_ok());
         reading
     }

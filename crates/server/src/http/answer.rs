@@ -75,9 +75,13 @@ pub(super) fn not_allowed() -> Response<Body> {
 /// What can be done with a path.
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE, PATCH, COPY, MOVE";
 
-/// Sets a header to what is known to be one. A value with control characters is left out rather than trusted.
-pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+/// Sets a header to what is known to be one; a string that is given away is not copied. A value with control characters is left out rather than trusted.
+pub(super) fn set<V: TryInto<HeaderValue>>(
+    response: &mut Response<Body>,
+    name: header::HeaderName,
+    value: V,
+) {
+    if let Ok(value) = value.try_into() {
         response.headers_mut().insert(name, value);
     }
 }
@@ -92,7 +96,7 @@ const VERSION: header::HeaderName = header::HeaderName::from_static("x-cacheroac
 
 /// Tells which version a path has now.
 pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
-    set(response, VERSION, &version.to_string());
+    set(response, VERSION, version.to_string());
 }
 
 /// Lets the browser forget a token that is none any more.

@@ -76,7 +76,7 @@ fn destination(asked: &Asked) -> Result<String> {
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| wrong("a percent-encoded path, or a URL of this host"))?;
     if let Some(authority) = uri.authority() {
-        let asked = site::host(&asked.parts).map(|(host, _)| host);
+        let asked = site::host(&asked.parts);
         if Host::of_authority(authority.as_str()) != asked {
             return Err(wrong("of the host that was asked"));
         }

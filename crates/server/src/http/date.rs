@@ -1,5 +1,7 @@
 //! Dates as HTTP writes them (RFC 9110, 5.6.7), in whole seconds.
 
+use std::fmt::Write as _;
+
 use cacheroach_model::Timestamp;
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
@@ -13,19 +15,26 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// The first second that four digits can tell: 0000-01-01T00:00:00Z.
 const FIRST: i64 = -62_167_219_200;
 
+/// Of an IMF-fixdate.
+const LENGTH: usize = 29;
+
 /// As IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn format(time: Timestamp) -> String {
     let at = civil(time);
     let day = &DAYS[usize::from(at.weekday().to_monday_zero_offset().unsigned_abs())][..3];
     let month = MONTHS[usize::from(at.month().unsigned_abs()) - 1];
-    format!(
+    let mut text = String::with_capacity(LENGTH);
+    // A string takes whatever is written to it.
+    let _ = write!(
+        text,
         "{day}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
         at.day(),
         at.year(),
         at.hour(),
         at.minute(),
         at.second()
-    )
+    );
+    text
 }
 
 /// In any of the three forms a recipient must read; none if it is no date. The weekday must be one, not the right one.

@@ -1,5 +1,7 @@
 //! Reading files and directories.
 
+use std::fmt::Write as _;
+
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use cacheroach_api::convert::{from_timestamp, timestamp};
 use cacheroach_api::file::ListVersionsRequest;
 use cacheroach_api::method::contents;
 use cacheroach_model::{Entry, File, Timestamp};
-use cacheroach_service::{Content, Directory, Error, Opened, Result, Service, Stream};
+use cacheroach_service::{Content, Directory, Error, Result, Service, Stream};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
@@ -21,6 +23,7 @@ use super::range::{self, Part, Ranges};
 use super::{Asked, date, media, metadata, static_site, target};
 use crate::body::Body;
 use crate::caller::query;
+use crate::site;
 
 /// Uploaded pages run in an origin of their own, without script, and in no frame: a login cookie may be near. Hosts that
 /// carry no logins lift this.
@@ -90,11 +93,11 @@ pub(super) fn version(parts: &Parts) -> Result<i64> {
     text.parse().map_err(|_| Error::invalid("version", "a number"))
 }
 
-pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Opened> {
+pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Content> {
     open_version(service, asked, path, 0).await
 }
 
-async fn open_version(service: &Service, asked: &Asked, path: &str, version: i64) -> Result<Opened> {
+async fn open_version(service: &Service, asked: &Asked, path: &str, version: i64) -> Result<Content> {
     let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version };
     service.call::<contents::Open>(&asked.caller, request).await
 }
@@ -162,7 +165,7 @@ fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
     });
     let page = Page {
         path: asked.target.path(),
-        host: &asked.host,
+        host: site::spelled(&asked.parts),
         entries: found.entries.into_iter().map(row).collect(),
         next,
     };
@@ -254,22 +257,28 @@ async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
     Ok(answer::page("application/json", text))
 }
 
+/// The length of an entity tag: a SHA-256 in hexadecimal, in quotes.
+const ETAG: usize = 66;
+
 /// What tells one content of a file from another.
 pub(super) fn validators(file: &File) -> Validators {
-    Validators { etag: format!("\"{}\"", file.hash), modified: whole_seconds(file.modified_at) }
+    let mut etag = String::with_capacity(ETAG);
+    // A string takes whatever is written to it.
+    let _ = write!(etag, "\"{}\"", file.hash);
+    Validators { etag, modified: whole_seconds(file.modified_at) }
 }
 
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
-pub(super) async fn serve(method: &Method, headers: &HeaderMap, opened: Opened) -> Result<Response<Body>> {
-    let Opened { file, content } = opened;
-    let validators = validators(&file);
+pub(super) async fn serve(method: &Method, headers: &HeaderMap, content: Content) -> Result<Response<Body>> {
+    let file = content.file();
+    let validators = validators(file);
     let mut response = match conditions::check(headers, true, Some(&validators)) {
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
-        Verdict::Proceed => whole_or_parts(method, headers, &file, &content, &validators).await?,
+        Verdict::Proceed => whole_or_parts(method, headers, &content, &validators).await?,
     };
-    set(&mut response, header::ETAG, &validators.etag);
-    set(&mut response, header::LAST_MODIFIED, &date::format(file.modified_at));
+    set(&mut response, header::ETAG, validators.etag);
+    set(&mut response, header::LAST_MODIFIED, date::format(file.modified_at));
     set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
     set_fixed(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
@@ -287,66 +296,68 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 async fn whole_or_parts(
     method: &Method,
     headers: &HeaderMap,
-    file: &File,
     content: &Content,
     validators: &Validators,
 ) -> Result<Response<Body>> {
+    let file = content.file();
     let ranges = headers.get(header::RANGE).filter(|_| *method == Method::GET);
     let ranges = match ranges.and_then(|value| value.to_str().ok()) {
         Some(text) if conditions::range_applies(headers, validators) => range::parse(text, file.size),
         _ => Ranges::Whole,
     };
-    let content_type = content_type(file, content).await?;
+    let content_type = content_type(content).await?;
     match ranges {
         Ranges::Unsatisfiable => {
             let mut response =
                 answer::text(StatusCode::RANGE_NOT_SATISFIABLE, "invalid range: failed to overlap\n");
-            set(&mut response, header::CONTENT_RANGE, &range::unsatisfied(file.size));
+            set(&mut response, header::CONTENT_RANGE, range::unsatisfied(file.size));
             Ok(response)
         }
-        Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(file, content, &parts, &content_type)),
+        Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(content, &parts, content_type)),
         Ranges::Parts(parts) if !parts.is_empty() => {
-            let mut response = one(method, content, parts[0], &content_type).await?;
+            let mut response = one(method, content, parts[0], content_type).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, header::CONTENT_RANGE, &parts[0].content_range(file.size));
+            set(&mut response, header::CONTENT_RANGE, parts[0].content_range(file.size));
             Ok(response)
         }
         Ranges::Whole | Ranges::Parts(_) => {
-            one(method, content, Part { start: 0, end: file.size }, &content_type).await
+            one(method, content, Part { start: 0, end: file.size }, content_type).await
         }
     }
 }
 
 /// As given, else by the name, else by the first bytes.
-async fn content_type(file: &File, content: &Content) -> Result<String> {
+async fn content_type(content: &Content) -> Result<&str> {
+    let file = content.file();
     if let Some(known) = known_type(file) {
-        return Ok(known.to_owned());
+        return Ok(known);
     }
     let head = content.read(0..file.size.min(512)).try_next().await?.unwrap_or_default();
-    Ok(media::sniff(&head).to_owned())
+    Ok(media::sniff(&head))
 }
 
 /// One stretch of bytes. The first of them are verified before the answer begins, so that damage is an error.
 async fn one(method: &Method, content: &Content, part: Part, content_type: &str) -> Result<Response<Body>> {
     let mut response = empty(StatusCode::OK);
-    if *method != Method::HEAD {
-        let range = part.start..part.end;
-        *response.body_mut() = match content.at_hand(&range) {
-            Some(bytes) => answer::body(bytes),
-            None => {
-                let mut bytes = content.read(range);
-                let first = bytes.try_next().await?;
-                stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)))
-            }
-        };
-    }
     set(&mut response, header::CONTENT_TYPE, content_type);
-    set(&mut response, header::CONTENT_LENGTH, &part.length().to_string());
+    let range = part.start..part.end;
+    if *method == Method::HEAD {
+        set(&mut response, header::CONTENT_LENGTH, part.length().to_string());
+    } else if let Some(bytes) = content.at_hand(&range) {
+        // Its length is known without being said.
+        *response.body_mut() = answer::body(bytes);
+    } else {
+        let mut bytes = content.read(range);
+        let first = bytes.try_next().await?;
+        *response.body_mut() = stream_body(Box::pin(stream::iter(first.map(Ok)).chain(bytes)));
+        set(&mut response, header::CONTENT_LENGTH, part.length().to_string());
+    }
     Ok(response)
 }
 
 /// Several stretches, as RFC 9110, 14.6 has them.
-fn multipart(file: &File, content: &Content, parts: &[Part], content_type: &str) -> Response<Body> {
+fn multipart(content: &Content, parts: &[Part], content_type: &str) -> Response<Body> {
+    let file = content.file();
     // No content can hold its own hash, so it can't hold this line either.
     let mut seed = [0; 16];
     seed.copy_from_slice(&file.hash.as_bytes()[..16]);
@@ -361,9 +372,9 @@ fn multipart(file: &File, content: &Content, parts: &[Part], content_type: &str)
     pieces.push(Box::pin(stream::once(std::future::ready(Ok(tail)))));
     let mut response = empty(StatusCode::PARTIAL_CONTENT);
     *response.body_mut() = stream_body(Box::pin(stream::iter(pieces).flatten()));
-    set(&mut response, header::CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+    set(&mut response, header::CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}"));
     let length = range::multipart_length(&boundary, content_type, parts, file.size);
-    set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+    set(&mut response, header::CONTENT_LENGTH, length.to_string());
     response
 }
 

@@ -52,7 +52,7 @@ async fn file(service: &Service, parts: &Parts) -> Result<Response<Body>> {
         service.count(&linked).await?;
     }
     if let Some(name) = linked.download_name.as_deref().filter(|_| holds_contents) {
-        set(&mut response, header::CONTENT_DISPOSITION, &disposition::attachment(name));
+        set(&mut response, header::CONTENT_DISPOSITION, disposition::attachment(name));
     }
     Ok(response)
 }

@@ -65,8 +65,6 @@ struct Asked {
     tenant: TenantId,
     /// Of the vhost.
     settings: Arc<VhostSettings>,
-    /// As the client spelled it.
-    host: String,
 }
 
 impl Http {
@@ -96,7 +94,7 @@ impl Http {
         if let Some(status) = target::beyond_limits(&parts) {
             return answer::bare(status, "a request line has at most 8 KiB, a head 32 KiB in 100 fields");
         }
-        let Ok((host, spelled)) = site::host(&parts) else {
+        let Ok(host) = site::host(&parts) else {
             return refuse(&Error::invalid("Host", "one host name or address"));
         };
         let target = match Target::of(&parts.uri) {
@@ -120,9 +118,9 @@ impl Http {
         } else if visit.is_elsewhere() {
             refuse(&Error::NotFound("page"))
         } else if let Some(route) = route {
-            self.special(&route, &parts, body, &host, &spelled).await
+            self.special(&route, &parts, body, &host).await
         } else {
-            self.files(parts, target, body, &known, spelled).await
+            self.files(parts, target, body, &known).await
         };
         visit.finish(&mut response);
         response
@@ -135,7 +133,6 @@ impl Http {
         target: Target,
         body: &mut Incoming,
         known: &AtHost,
-        host: String,
     ) -> Response<Body> {
         let (caller, stale) = match caller::of_http(&self.service, &parts).await {
             Ok(found) => found,
@@ -144,7 +141,7 @@ impl Http {
         let mut response = match known.site(&caller) {
             Ok(Site { tenant, settings }) => {
                 let caller = caller.at(tenant);
-                let asked = Asked { parts, target, caller, tenant, settings, host };
+                let asked = Asked { parts, target, caller, tenant, settings };
                 let mut response = self.ask(asked, body).await;
                 if !known.is_home_of(tenant) {
                     response.extensions_mut().insert(Foreign);
@@ -179,15 +176,8 @@ impl Http {
     }
 
     /// What is not a file.
-    async fn special(
-        &self,
-        route: &str,
-        parts: &Parts,
-        body: &mut Incoming,
-        host: &Host,
-        spelled: &str,
-    ) -> Response<Body> {
-        let secure = self.assume_secure;
+    async fn special(&self, route: &str, parts: &Parts, body: &mut Incoming, host: &Host) -> Response<Body> {
+        let (spelled, secure) = (site::spelled(parts), self.assume_secure);
         let answer = match route {
             "v0/config" => config::download(&self.service, parts, host, spelled, secure).await,
             "v0/provision" => login::provision(&self.service, parts, host, spelled, secure).await,

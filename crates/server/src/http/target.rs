@@ -28,10 +28,10 @@ const ESCAPED: &AsciiSet = &CONTROLS
 
 /// A decoded path.
 pub(super) struct Target {
-    /// As it came.
-    given: String,
     /// Absolute and clean; with a last slash if it came with one.
     path: String,
+    /// Whether it came like that.
+    is_canonical: bool,
 }
 
 /// Not a path.
@@ -63,10 +63,10 @@ impl Target {
             return Err(Malformed::Encoding("a percent sign stands before two hexadecimal digits"));
         }
         let given = percent_decode_str(given).decode_utf8();
-        let given = given.map_err(|_| Malformed::Encoding("a path is UTF-8"))?.into_owned();
+        let given = given.map_err(|_| Malformed::Encoding("a path is UTF-8"))?;
         let clean = Path::parse(&given).map_err(Malformed::Path)?;
-        let path = if given.ends_with('/') { clean.prefix() } else { clean.to_string() };
-        Ok(Target { given, path })
+        let path = if given.ends_with('/') { clean.prefix() } else { clean.into() };
+        Ok(Target { is_canonical: path == given, path })
     }
 
     /// The canonical path.
@@ -77,7 +77,7 @@ impl Target {
     /// Where to send a client that spelled the path in another way.
     pub(super) fn elsewhere(&self, query: Option<&str>) -> Option<String> {
         let path = if self.path == "/_" { "/_/" } else { &self.path };
-        if path == self.given {
+        if self.is_canonical && path == self.path {
             return None;
         }
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();

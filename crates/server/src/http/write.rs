@@ -53,7 +53,7 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -
         written => written?,
     };
     let mut response = answer::text(StatusCode::ACCEPTED, written.hash.to_string());
-    set(&mut response, header::ETAG, &format!("\"{}\"", written.hash));
+    set(&mut response, header::ETAG, format!("\"{}\"", written.hash));
     set_version(&mut response, written.version.0);
     Ok(response)
 }
@@ -84,16 +84,16 @@ pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Re
     service.call::<contents::Write>(&asked.caller, write).await?;
     let request = OpenRequest { tenant, path: path.into(), version: 0 };
     let current = match service.call::<contents::Open>(&asked.caller, request).await {
-        Ok(opened) => Some(opened.file),
+        Ok(content) => Some(content),
         Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error),
     };
-    let validators = current.as_ref().map(files::validators);
+    let validators = current.as_ref().map(|current| files::validators(current.file()));
     if conditions::check(headers, false, validators.as_ref()) != Verdict::Proceed {
         return Ok(None);
     }
     // What was judged must be what is replaced.
-    let judged = current.map_or(-1, |file| file.version.0);
+    let judged = current.map_or(-1, |current| current.file().version.0);
     Ok((said == 0 || said == judged).then_some(judged))
 }
 

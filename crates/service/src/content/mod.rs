@@ -16,7 +16,7 @@ pub(crate) use chain::{AT_ONCE, After, Before, link};
 pub(crate) use chunks::{Hashed, discard, keep};
 pub(crate) use gathering::{GROUP, Gathering};
 pub(crate) use openings::{Found, Openings};
-pub use reader::{Content, Opened};
+pub use reader::Content;
 pub(crate) use shown::{Shelf, Shown};
 pub(crate) use spoilt::Spoilt;
 pub(crate) use writer::Target;

@@ -19,15 +19,7 @@ use crate::{Error, Result, Stream};
 /// How many chunks are read before they are asked for.
 const READ_AHEAD: usize = 2;
 
-/// A file that was opened.
-pub struct Opened {
-    /// What is known of it.
-    pub file: File,
-    /// Its bytes.
-    pub content: Content,
-}
-
-/// The bytes of one version: whichever range is read, whenever, they are those of that version.
+/// A version of a file that was opened: whichever range is read, whenever, the bytes are those of that version.
 pub struct Content {
     store: Store,
     tenant: TenantId,
@@ -39,6 +31,12 @@ pub struct Content {
 impl Content {
     pub(crate) fn new(store: Store, tenant: TenantId, found: Arc<Found>, reader: Option<Still>) -> Self {
         Content { store, tenant, found, reader }
+    }
+
+    /// What is known of the file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.found.file
     }
 
     /// The bytes of a range that is within the size, verified before they are given out.
