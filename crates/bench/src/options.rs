@@ -17,7 +17,8 @@ Usage: cargo xtask bench [--case NAME...] [--peer nginx,minio|none] [--engine sq
 
   --case NAME...   only these (default: all):
                    get-4k get-256k get-64m range get-4k-h2 get-64m-h2 get-64m-cold get-signed check delegate
-                   put-4k put-4k-1 put-64m put-64m-1 put-same delete insert-chunk (only with --engine postgres)
+                   put-4k put-4k-1 put-64m put-64m-1 put-same delete
+                   insert-chunk round-trips (these two only with --engine postgres)
                    list-1000 list-delimiter start memory-idle memory-slow
   --peer NAMES     nginx, minio (default: both, where they are) or none; nginx for the cases that read
   --engine NAME    what cacheroach keeps its rows in: sqlite (default) or postgres, which is started for the run

@@ -438,7 +438,7 @@ fn requests() {
     );
     asked(
         "cacheroach.content.Contents/Open",
-        &content::OpenRequest { tenant: tenant.clone(), path: path(), version: 0 },
+        &content::OpenRequest { tenant: tenant.clone(), path: path(), ..Default::default() },
     );
     asked(
         "cacheroach.content.Contents/Browse",

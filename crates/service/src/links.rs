@@ -208,6 +208,7 @@ impl Service {
             tenant: Some(link.tenant.into()),
             path: link.path.to_string(),
             version: link.version.map_or(0, |version| version.0),
+            ..Default::default()
         };
         let (download_name, counted) = (link.download_name.clone(), link.counted.then_some(link.id));
         let caller = self.callers.caller(link.as_session(), None, seen).await?.by(link);

@@ -89,7 +89,7 @@ impl World {
             writer.write(vec![number; CHUNK_SIZE].into()).await.unwrap();
         }
         writer.finish().await.unwrap();
-        let open = OpenRequest { tenant: Some(TENANT.into()), path, version: 0 };
+        let open = OpenRequest { tenant: Some(TENANT.into()), path, ..Default::default() };
         let content = self.service.call::<contents::Open>(&self.caller, open).await.unwrap();
         let mut reading = content.read(0..content.file().size);
         assert!(reading.next().await.unwrap().is_ok());

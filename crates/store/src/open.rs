@@ -107,6 +107,11 @@ pub struct CacheSettings {
 impl CacheSettings {
     /// Nothing.
     pub const NONE: CacheSettings = CacheSettings { memory_bytes: 0, dir: None, disk_bytes: 0, key: None };
+
+    /// In memory and in the folder.
+    fn remembered_bytes(&self) -> u64 {
+        self.memory_bytes.saturating_add(self.dir.as_ref().map_or(0, |_| self.disk_bytes))
+    }
 }
 
 impl Default for CacheSettings {
@@ -146,7 +151,11 @@ pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store> {
         // Servers that share a store go by the time of the database.
         Location::Postgres(connect) => {
             let clock = (!settings.database_time).then_some(clock);
-            let engine = Arc::new(Postgres::open(connect, region, clock).await?);
+            let mut engine = Postgres::open(connect, region, clock).await?;
+            if settings.chunks.has_rows() {
+                engine.read_ahead(settings.cache.remembered_bytes());
+            }
+            let engine = Arc::new(engine);
             (Arc::clone(&engine) as _, engine)
         }
     };

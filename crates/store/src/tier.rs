@@ -62,6 +62,18 @@ impl Tier {
         }
     }
 
+    /// Whether chunks of some tenants are rows of the metadata database.
+    pub(crate) fn has_rows(&self) -> bool {
+        match self {
+            Tier::Db => true,
+            Tier::Disk(_) | Tier::Memory | Tier::Object(_) => false,
+            Tier::Regions { tiers, default } => {
+                tiers.iter().any(|(_, tier)| tier.has_rows())
+                    || default.as_ref().is_some_and(|tier| tier.has_rows())
+            }
+        }
+    }
+
     fn parse_one(text: &str) -> Result<Self, TierError> {
         if text.contains("://") {
             return Ok(Tier::Object(Address::parse(text)?));

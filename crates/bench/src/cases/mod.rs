@@ -7,6 +7,7 @@ mod memory;
 mod others;
 mod reads;
 mod traffic;
+mod trips;
 mod writes;
 
 use crate::flame::Flame;
@@ -63,6 +64,7 @@ cases! {
     PutSame "put-same",
     Delete "delete",
     InsertChunk "insert-chunk",
+    RoundTrips "round-trips",
     List1000 "list-1000",
     ListDelimiter "list-delimiter",
     Start "start",
@@ -203,6 +205,9 @@ impl Stores {
             bench.report.add("fill", Peer::Cacheroach, Unit::Requests, cost);
             full = Some(filled);
         }
+        if options.cases.contains(&Case::RoundTrips) && options.engine == Engine::Sqlite {
+            bench.report.note("round-trips is left out: it needs --engine postgres");
+        }
         let inserts = match (options.cases.contains(&Case::InsertChunk), options.engine) {
             (true, Engine::Postgres) => Some(Inserts::open().await?),
             (true, Engine::Sqlite) => {
@@ -229,6 +234,9 @@ impl Stores {
             if let Some(traffic) = case.reads() {
                 return readers.measure(bench, traffic, round).await;
             }
+        }
+        if case == Case::RoundTrips && bench.cacheroach.engine == Engine::Postgres {
+            return trips::measure(bench, round).await;
         }
         if let (Case::InsertChunk, Some(inserts)) = (case, &self.inserts) {
             return inserts.measure(bench, round).await;

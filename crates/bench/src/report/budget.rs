@@ -35,6 +35,7 @@ pub(super) fn budget(case: &str) -> &'static str {
         "put-4k" => "at least 10000 req/s, at most 0.05 of MinIO",
         "put-64m" => "at most 0.60 of MinIO, 1.05 written per byte",
         "insert-chunk" => "at most 1.30 of insert-bare",
+        "round-trips-put-4k" | "round-trips-get-4k" | "round-trips-get-300k" => "1 round trip",
         "list-1000" => "at most 3.00 of rows-1000",
         "check-plain" => "at most 2 us more than get-4k",
         "check-delegated" => "at most 5 us more than get-4k",

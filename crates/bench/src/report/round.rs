@@ -35,6 +35,8 @@ pub(crate) struct Round {
     pub(super) peak_bytes: u64,
     pub(super) p50_seconds: f64,
     pub(super) p99_seconds: f64,
+    /// To the database and back, for each operation; where they are counted.
+    pub(crate) round_trips: Option<f64>,
 }
 
 impl Round {
@@ -49,6 +51,7 @@ impl Round {
             peak_bytes,
             p50_seconds: percentile(&outcome.latencies, 50),
             p99_seconds: percentile(&outcome.latencies, 99),
+            round_trips: None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Peer, Ratios};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub(super) const COLUMNS: [&str; 16] = [
+pub(super) const COLUMNS: [&str; 17] = [
     "case",
     "peer",
     "ops",
@@ -19,6 +19,7 @@ pub(super) const COLUMNS: [&str; 16] = [
     "rate",
     "CPU s",
     "database CPU s",
+    "round trips/op",
     "written KiB/op",
     "written/byte",
     "p50 ms",
@@ -50,6 +51,11 @@ impl Series {
     fn database_cost(&self) -> Option<Spread> {
         let costs: Vec<_> = self.rounds.iter().filter_map(|round| round.database_cost(self.unit)).collect();
         (!costs.is_empty()).then(|| Spread::of(costs.into_iter()))
+    }
+
+    fn round_trips(&self) -> Option<Spread> {
+        let trips: Vec<_> = self.rounds.iter().filter_map(|round| round.round_trips).collect();
+        (!trips.is_empty()).then(|| Spread::of(trips.into_iter()))
     }
 
     /// With the database's.
@@ -122,6 +128,7 @@ impl Series {
             rate.map_or_else(none, |unit| format!("{} {unit}", self.throughput().shown())),
             format!("{} {cost}", self.cost().shown()),
             self.database_cost().map_or_else(none, |spread| format!("{} {cost}", spread.shown())),
+            self.round_trips().map_or_else(none, Spread::shown),
             if written.max == 0.0 { none() } else { written.shown() },
             self.written_per_byte().map_or_else(none, Spread::shown),
             self.latency(|round| round.p50_seconds),
@@ -149,6 +156,7 @@ impl Series {
             // Seconds per 10,000 requests, per GiB, or per start.
             "cpu": self.cost(),
             "database_cpu": self.database_cost(),
+            "round_trips_per_operation": self.round_trips(),
             "written_per_operation": self.written_per_operation(),
             "written_per_byte": self.written_per_byte(),
             "cpu_ratios": ratios.iter().map(|(peer, ratio)| (peer.name(), ratio)).collect::<BTreeMap<_, _>>(),

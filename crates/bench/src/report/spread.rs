@@ -5,7 +5,7 @@ use serde::Serialize;
 /// A value over the rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Spread {
-    pub(super) median: f64,
+    pub(crate) median: f64,
     pub(super) min: f64,
     pub(super) max: f64,
 }

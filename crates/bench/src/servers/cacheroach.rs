@@ -9,7 +9,7 @@ use std::process::Command;
 use http::header::HeaderValue;
 use tempfile::TempDir;
 
-use super::{Postgres, Server};
+use super::{Postgres, Relay, Server};
 use crate::Result;
 use crate::load::Target;
 use crate::report::Peer;
@@ -49,9 +49,11 @@ pub(crate) struct Cacheroach {
     pub(crate) engine: Engine,
 }
 
-/// A store, which outlives the servers started on it. Chunks are in packs, whatever the engine.
+/// A store, which outlives the servers started on it. Chunks are in packs, whatever the engine, but for a relayed one.
 pub(crate) struct Store {
     program: PathBuf,
+    /// On the way to the database, and the URL of that way.
+    relay: Option<(Relay, String)>,
     /// Before the folder: fields drop in this order.
     database: Option<Postgres>,
     directory: TempDir,
@@ -76,7 +78,15 @@ impl Cacheroach {
         let directory = tempfile::Builder::new().prefix("cacheroach-bench-").tempdir()?;
         let mut key = File::options().write(true).create_new(true).mode(0o600).open(key(&directory))?;
         key.write_all(KEY.as_bytes())?;
-        Ok(Store { program: self.program.clone(), database, directory })
+        Ok(Store { program: self.program.clone(), relay: None, database, directory })
+    }
+
+    /// With all in PostgreSQL, chunks too, by way of a relay.
+    pub(crate) async fn relayed_store(&self) -> Result<Store> {
+        let store = Self { engine: Engine::Postgres, ..self.clone() }.empty_store().await?;
+        let database = store.database.as_ref().ok_or("a store without a database")?;
+        let relay = Some(Relay::before(&database.url()).await?);
+        Ok(Store { relay, ..store })
     }
 }
 
@@ -90,10 +100,17 @@ impl Store {
         self.directory.path().join("data")
     }
 
+    /// What is between its servers and the database, if that is asked about.
+    pub(crate) fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref().map(|(relay, _)| relay)
+    }
+
     /// The flags that say where the store is, for all commands that open one.
     fn place(&self, command: &mut Command) {
         command.arg("--dataDir").arg(self.data());
-        if let Some(database) = &self.database {
+        if let Some((_, way)) = &self.relay {
+            command.args(["--connect", way, "--chunks", "db"]);
+        } else if let Some(database) = &self.database {
             command.args(["--connect", &database.url()]);
             command.args(["--chunks", &format!("disk:{}", self.directory.path().join("chunks").display())]);
         }

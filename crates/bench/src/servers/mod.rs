@@ -5,6 +5,7 @@ mod minio;
 mod nginx;
 mod postgres;
 mod process;
+mod relay;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub(crate) use minio::{Minio, PROGRAM as MINIO};
 pub(crate) use nginx::{Nginx, find_nginx};
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{cpu_of, processes_called};
+pub(crate) use relay::Relay;
 
 use crate::Result;
 use crate::load::{self, Ask, Target};

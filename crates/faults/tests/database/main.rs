@@ -50,6 +50,7 @@ const CASES: &[(&str, fn())] = cases! {
     }
     trips {
         a_small_get_takes_one_trip_to_the_database_and_so_does_a_small_put,
+        the_first_get_of_a_larger_file_takes_one_trip_and_a_head_brings_no_chunk,
         what_is_granted_on_one_server_counts_at_once_on_another_that_hears_of_nothing,
     }
     two {

@@ -42,6 +42,40 @@ pub(crate) fn a_small_get_takes_one_trip_to_the_database_and_so_does_a_small_put
     shared.stop();
 }
 
+/// Of one chunk, in a row of its own.
+const LARGER: usize = 300 << 10;
+
+pub(crate) fn the_first_get_of_a_larger_file_takes_one_trip_and_a_head_brings_no_chunk() {
+    let shared = Shared::started(1, "");
+    let contents: Vec<_> = (0..=MANY).map(|seed| Random::new(seed as u64).bytes(LARGER)).collect();
+    block_on(async {
+        for (at, content) in contents.iter().enumerate() {
+            let url = shared.url(0, &format!("/{at}.txt"));
+            assert_eq!(shared.wire.put(&url, content.clone()).await.unwrap().status, 202);
+        }
+        let get = async |method: &str, at: usize| {
+            let answer = shared.wire.ask(method, &shared.url(0, &format!("/{at}.txt"))).await.unwrap();
+            assert_eq!(answer.status, 200);
+            answer.body
+        };
+        // Statements are prepared, and callers known.
+        get("HEAD", MANY).await;
+        get("GET", MANY).await;
+        for method in ["HEAD", "GET"] {
+            shared.proxies[0].clear();
+            for (at, content) in contents.iter().take(MANY).enumerate() {
+                let body = get(method, at).await;
+                assert!(method == "HEAD" || body == *content);
+            }
+            let statements = shared.proxies[0].statements();
+            assert!(statements.len() <= MANY + OTHERS, "{method}: {}: {statements:#?}", statements.len());
+            let with_chunks = statements.iter().filter(|sql| sql.contains("JOIN chunk_data")).count();
+            assert_eq!(with_chunks, if method == "GET" { MANY } else { 0 }, "{method}");
+        }
+    });
+    shared.stop();
+}
+
 /// A session of a principal on this, as long as the superuser's.
 async fn issue(shared: &Shared, principal: &principal::Id, kind: Kind, capabilities: Capabilities) -> String {
     let mut tokens = TokensClient::new(channel(&shared.site.url(0)));

@@ -75,7 +75,8 @@ pub(super) fn not_allowed() -> Response<Body> {
 /// What can be done with a path.
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS, PUT, POST, DELETE, PATCH, COPY, MOVE";
 
-/// Sets a header to what is known to be one; a string that is given away is not copied. A value with control characters is left out rather than trusted.
+/// Sets a header to what is known to be one; a string that is given away is not copied. A value with control characters is left out
+/// rather than trusted.
 pub(super) fn set<V: TryInto<HeaderValue>>(
     response: &mut Response<Body>,
     name: header::HeaderName,

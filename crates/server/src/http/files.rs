@@ -54,8 +54,8 @@ async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
             let opened = open_version(service, asked, path, version).await?;
             serve(&asked.parts.method, &asked.parts.headers, opened).await
         }
-        None if last(path) == asked.settings.index.as_str() => match open(service, asked, path).await {
-            Ok(_) | Err(Error::NotFound(_)) => Ok(redirect(asked, "./")),
+        None if last(path) == asked.settings.index.as_str() => match look_for(service, asked, path).await {
+            Ok(()) | Err(Error::NotFound(_)) => Ok(redirect(asked, "./")),
             Err(error) => Err(error),
         },
         None => match open(service, asked, path).await {
@@ -98,8 +98,16 @@ pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result
 }
 
 async fn open_version(service: &Service, asked: &Asked, path: &str, version: i64) -> Result<Content> {
-    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version };
+    let unread = asked.parts.method != Method::GET;
+    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version, unread };
     service.call::<contents::Open>(&asked.caller, request).await
+}
+
+/// Only to see whether it is there.
+async fn look_for(service: &Service, asked: &Asked, path: &str) -> Result<()> {
+    let tenant = Some(asked.tenant.into());
+    let request = OpenRequest { tenant, path: path.into(), version: 0, unread: true };
+    service.call::<contents::Open>(&asked.caller, request).await.map(drop)
 }
 
 async fn browse(
@@ -125,7 +133,7 @@ async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Respo
     if past.is_some() {
         return page_of(service, asked, file).await;
     }
-    if !file.is_empty() && open(service, asked, file).await.is_ok() {
+    if !file.is_empty() && look_for(service, asked, file).await.is_ok() {
         return Ok(redirect(asked, &format!("../{}", last_segment(file).trim_start_matches("./"))));
     }
     match open(service, asked, &format!("{file}/{}", asked.settings.index.as_str())).await {

@@ -32,19 +32,21 @@ async fn file(service: &Service, parts: &Parts) -> Result<Response<Body>> {
         return Err(Error::Unauthenticated("a signed URL has a token".into()));
     };
     let peer = peer::of(&parts.extensions);
+    let unread = parts.method != Method::GET;
     let linked = match service.follow(&token, peer).await {
         Ok(linked) => linked,
         // A session on a single file serves as well, as it did with the original.
         Err(refusal) => match service.authenticate(&token).await {
             Ok(caller) => {
-                let request = of_session(&caller)?;
+                let request = OpenRequest { unread, ..of_session(&caller)? };
                 let opened = service.call::<contents::Open>(&caller, request).await?;
                 return files::serve(&parts.method, &parts.headers, opened).await;
             }
             Err(_) => return Err(refusal),
         },
     };
-    let opened = service.call::<contents::Open>(&linked.caller, linked.request.clone()).await?;
+    let request = OpenRequest { unread, ..linked.request.clone() };
+    let opened = service.call::<contents::Open>(&linked.caller, request).await?;
     let mut response = files::serve(&parts.method, &parts.headers, opened).await?;
     let holds_contents = matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     if holds_contents && parts.method != Method::HEAD {
@@ -64,6 +66,7 @@ fn of_session(caller: &Caller) -> Result<OpenRequest> {
                 tenant: Some((*tenant).into()),
                 path: path.to_string(),
                 version: version.map_or(0, |version| version.0),
+                ..Default::default()
             })
         }
         Some(Scope::Location(_)) => Err(Error::NotFound("file")),

@@ -82,7 +82,7 @@ pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Re
     let tenant = Some(asked.tenant.into());
     let write = WriteRequest { tenant: tenant.clone(), path: path.into(), ..Default::default() };
     service.call::<contents::Write>(&asked.caller, write).await?;
-    let request = OpenRequest { tenant, path: path.into(), version: 0 };
+    let request = OpenRequest { tenant, path: path.into(), version: 0, unread: true };
     let current = match service.call::<contents::Open>(&asked.caller, request).await {
         Ok(content) => Some(content),
         Err(Error::NotFound(_)) => None,

@@ -18,7 +18,7 @@ const OVERHEAD: usize = 256;
 /// A file as it was found.
 pub(crate) struct Found {
     pub(crate) file: File,
-    /// Its first pieces.
+    /// Its first pieces, or none yet.
     pub(crate) pieces: Vec<Piece>,
     /// All of its bytes, verified, if they came with it.
     pub(crate) whole: Option<Bytes>,
@@ -97,7 +97,7 @@ impl Openings {
         Openings(Cache::with_weighter(items, capacity_bytes, Weight))
     }
 
-    /// Opens a file.
+    /// Opens a file. One that hardly anybody will read comes without its bytes, unless they are remembered or will be.
     ///
     /// # Errors
     /// The store's.
@@ -107,6 +107,7 @@ impl Openings {
         tenant: TenantId,
         path: &Path,
         version: Option<Version>,
+        is_read: bool,
     ) -> Result<Option<Arc<Found>>> {
         // Before it is read: what changes meanwhile must count as a change.
         let stamp = version.is_none().then(|| store.metadata.stamp(tenant, path)).flatten();
@@ -115,6 +116,10 @@ impl Openings {
             && then == stamp
         {
             return Ok(Some(found));
+        }
+        if !is_read && stamp.is_none() {
+            let file = store.metadata.find_file(tenant, path, version).await?;
+            return Ok(file.map(|file| Arc::new(Found::new(file, Vec::new()))));
         }
         let Some((file, pieces)) = store.metadata.open_file(tenant, path, version).await? else {
             return Ok(None);
@@ -135,7 +140,9 @@ mod tests {
     use cacheroach_model::{Expected, Tenant};
     use cacheroach_store::files::NewFile;
     use cacheroach_store::{Location, Settings, Tier};
+    use futures::TryStreamExt as _;
 
+    use super::super::Content;
     use super::*;
     use crate::seams::Still;
 
@@ -163,7 +170,7 @@ mod tests {
     }
 
     async fn read(openings: &Openings, store: &Store, tenant: TenantId, path: &Path) -> Option<String> {
-        let found = openings.open(store, tenant, path, None).await.unwrap()?;
+        let found = openings.open(store, tenant, path, None, true).await.unwrap()?;
         Some(String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap())
     }
 
@@ -178,9 +185,23 @@ mod tests {
             assert_eq!(read(&openings, &store, one, &path).await.as_deref(), Some("of one"));
             assert_eq!(read(&openings, &store, other, &path).await, None);
         }
-        let found = openings.open(&store, one, &path, None).await.unwrap().unwrap();
-        let again = openings.open(&store, one, &path, None).await.unwrap().unwrap();
+        let found = openings.open(&store, one, &path, None, true).await.unwrap().unwrap();
+        let again = openings.open(&store, one, &path, None, true).await.unwrap().unwrap();
         assert!(Arc::ptr_eq(&found, &again), "it is remembered");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_is_to_read_comes_alone_and_is_read_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let tenant = tenant(&store, 1).await;
+        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        put(&store, tenant, &path, "content").await;
+        // Of a certain version nothing is remembered.
+        let found = openings.open(&store, tenant, &path, Some(Version(1)), false).await.unwrap().unwrap();
+        assert!(found.whole.is_none() && found.pieces.is_empty() && found.file.size == 7);
+        let content = Content::new(store, tenant, found, None);
+        assert_eq!(content.read(1..7).try_next().await.unwrap().unwrap(), "ontent");
     }
 
     /// One writes ever higher numbers, others delete elsewhere, and readers compare with what was acknowledged.
@@ -214,7 +235,7 @@ mod tests {
             let mut last: Option<Arc<Found>> = None;
             while !over.load(Ordering::SeqCst) {
                 let before = acknowledged.load(Ordering::SeqCst);
-                let found = openings.open(&store, tenant, &path, None).await.unwrap().unwrap();
+                let found = openings.open(&store, tenant, &path, None, true).await.unwrap().unwrap();
                 let text = String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap();
                 assert!(text.parse::<u64>().unwrap() >= before, "{text} after {before}");
                 if last.replace(Arc::clone(&found)).is_some_and(|last| Arc::ptr_eq(&last, &found)) {
@@ -240,7 +261,7 @@ mod tests {
         let change =
             |bytes: &str| database.execute("UPDATE chunks SET data = ?", [bytes.as_bytes()]).unwrap();
         assert_eq!(change("c0ntent"), 1);
-        let found = openings.open(&store, tenant, &path, None).await.unwrap().unwrap();
+        let found = openings.open(&store, tenant, &path, None, true).await.unwrap().unwrap();
         assert!(found.whole.is_none());
         change("content");
         assert_eq!(read(&openings, &store, tenant, &path).await.as_deref(), Some("content"));

@@ -79,6 +79,9 @@ impl ChunkRows for Postgres {
     }
 
     async fn read_chunk(&self, key: &RowKey) -> Result<Option<Bytes>> {
+        if let Some(bytes) = self.ahead.as_ref().and_then(|ahead| ahead.take(key)) {
+            return Ok(Some(bytes));
+        }
         let sql = sql!(
             "SELECT data FROM chunk_data WHERE tenant = $1 AND chunk = $2 AND generation = $3 AND attempt = $4"
         );
@@ -88,6 +91,7 @@ impl ChunkRows for Postgres {
     }
 
     async fn erase_chunk(&self, key: &RowKey) -> Result<()> {
+        self.ahead.as_ref().inspect(|ahead| ahead.forget(key));
         let sql = sql!(
             "DELETE FROM chunk_data WHERE tenant = $1 AND chunk = $2 AND generation = $3 AND attempt = $4"
         );

@@ -6,7 +6,7 @@ use cacheroach_model::{Hash, TenantId};
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::types::ToSql;
 
-use super::files::kept;
+use super::pieces::kept;
 use super::row::{all, blob, get, length, one};
 use super::run::Outcome;
 use super::statement::sql;

@@ -13,15 +13,12 @@ use tokio_postgres::types::ToSql;
 
 use super::chunks::new_generation;
 use super::healing::{THERE, heal_inline};
-use super::row::{FILE, all, blob, count, file, get, length, limit, metadata_text, one, signed};
+use super::row::{blob, get, metadata_text, one, signed};
 use super::run::Outcome;
 use super::statement::sql;
-use super::versions::{STANDS, collision, delete, find, next_version, number, until_free};
-use super::{Postgres, copies, listings};
-use crate::chunks::Place;
-use crate::files::{
-    Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Kept, Listed, Listing, NewFile, PIECES_PAGE, Piece,
-};
+use super::versions::{collision, delete, find, next_version, number, until_free};
+use super::{Postgres, copies, listings, pieces};
+use crate::files::{Browsing, Copied, Copy, CopyBelow, Files, INLINE_SIZE, Listed, Listing, NewFile, Piece};
 use crate::{Error, Result};
 
 /// How often a put begins anew that met with others.
@@ -181,78 +178,6 @@ impl Put {
     }
 }
 
-pub(super) fn kept(row: &Row) -> Result<Kept> {
-    match (get::<Option<&[u8]>>(row, "data")?, get::<Option<&[u8]>>(row, "place")?) {
-        (Some(data), _) => Ok(Kept::Here(Bytes::copy_from_slice(data))),
-        (None, Some(place)) => Ok(Kept::At(Place(place.to_vec()))),
-        (None, None) => Err(Error::Damaged("a chunk without bytes".into())),
-    }
-}
-
-fn piece(row: &Row) -> Result<Piece> {
-    Ok(Piece {
-        at: count(row, "at")?,
-        chunk: blob(row, "chunk")?,
-        length: length(row, "length")?,
-        kept: kept(row)?,
-    })
-}
-
-/// The file's columns come with each piece; of a file without any, once.
-fn opened(row: &Row) -> Result<(File, Option<Piece>)> {
-    let has_piece = get::<Option<i64>>(row, "at")?.is_some();
-    Ok((file(row)?, has_piece.then(|| piece(row)).transpose()?))
-}
-
-/// A file and its first pieces, seen at one moment, in one round trip.
-async fn open(
-    client: &impl GenericClient,
-    tenant: TenantId,
-    path: &Path,
-    version: Option<Version>,
-) -> Outcome<Option<(File, Vec<Piece>)>> {
-    let pieces = "LEFT JOIN LATERAL (
-                      SELECT p.at, p.chunk, p.length, c.place, c.data
-                      FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
-                      WHERE p.tenant = $1 AND p.rope = found.rope ORDER BY p.at LIMIT $3) AS first ON true
-                  ORDER BY at";
-    let (tenant, path, most) = (&tenant.as_bytes()[..], path.as_str(), limit(PIECES_PAGE));
-    let rows = match version {
-        None => {
-            let sql = sql!(
-                "WITH found AS (SELECT {FILE} FROM files WHERE tenant = $1 AND path = $2 AND {STANDS})
-                 SELECT {FILE}, at, chunk, length, place, data FROM found {pieces}"
-            );
-            all(client, &sql, &[&tenant, &path, &most], opened).await?
-        }
-        Some(Version(version)) => {
-            let sql = sql!(
-                "WITH found AS (
-                     SELECT {FILE} FROM versions
-                     WHERE tenant = $1 AND path = $2 AND version = $4 AND deleted_at IS NULL AND {STANDS})
-                 SELECT {FILE}, at, chunk, length, place, data FROM found {pieces}"
-            );
-            all(client, &sql, &[&tenant, &path, &most, &version], opened).await?
-        }
-    };
-    let (mut files, pieces): (Vec<File>, Vec<Option<Piece>>) = rows.into_iter().unzip();
-    Ok(files.pop().map(|file| (file, pieces.into_iter().flatten().collect())))
-}
-
-async fn pieces(client: &impl GenericClient, tenant: TenantId, rope: RopeId, at: u64) -> Outcome<Vec<Piece>> {
-    // From the piece that holds the byte: the last one that begins at or before it.
-    let sql = sql!(
-        "SELECT p.at, p.chunk, p.length, c.place, c.data
-         FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
-         WHERE p.tenant = $1 AND p.rope = $2 AND p.at >= COALESCE(
-             (SELECT at FROM pieces WHERE tenant = $1 AND rope = $2 AND at <= $3 ORDER BY at DESC LIMIT 1), 0)
-         ORDER BY p.at LIMIT $4"
-    );
-    let values: [&(dyn ToSql + Sync); 4] =
-        [&&tenant.as_bytes()[..], &&rope.as_bytes()[..], &signed(at), &limit(PIECES_PAGE)];
-    all(client, &sql, &values, piece).await
-}
-
 #[async_trait]
 impl Files for Postgres {
     async fn put_file(&self, new: &NewFile, content: Bytes) -> Result<Version> {
@@ -295,16 +220,11 @@ impl Files for Postgres {
         path: &Path,
         version: Option<Version>,
     ) -> Result<Option<(File, Vec<Piece>)>> {
-        let path = path.clone();
-        self.run(move |client, _| {
-            let path = path.clone();
-            async move { open(client, tenant, &path, version).await }.boxed()
-        })
-        .await
+        pieces::open(self, tenant, path, version).await
     }
 
     async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
-        self.run(move |client, _| pieces(client, tenant, rope, at).boxed()).await
+        self.run(move |client, _| pieces::list(client, tenant, rope, at).boxed()).await
     }
 
     async fn list_files(&self, listing: &Listing) -> Result<Listed> {

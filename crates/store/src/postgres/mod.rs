@@ -8,6 +8,7 @@
 //! the tenant's row, `FOR KEY SHARE`, in the statement that inserts or in one before it in the same transaction
 //! (`tenants::must_exist`): changes of the tenant go on beside it, its deletion waits for it or it for the deletion.
 
+mod ahead;
 mod casts;
 mod changes;
 mod chunk_data;
@@ -27,6 +28,7 @@ mod listings;
 mod migrations;
 mod moves;
 mod passwords;
+mod pieces;
 #[cfg(test)]
 mod played;
 mod pool;
@@ -50,6 +52,7 @@ use tokio_postgres::Client;
 
 use crate::changes::{Changes, News};
 use crate::{Error, Result};
+use ahead::Ahead;
 use changes::{Listening, dial};
 use clock::DatabaseClock;
 pub use connect::{Connect, ConnectError};
@@ -67,6 +70,8 @@ pub struct Postgres {
     dialect: Dialect,
     /// Where new tenants are at home.
     region: Region,
+    /// Chunks that come with their files, where chunks are rows of this database.
+    ahead: Option<Ahead>,
     measuring: Option<tokio::task::JoinHandle<()>>,
     /// What was changed, by this server and by others.
     news: Arc<News>,
@@ -142,7 +147,23 @@ impl Postgres {
         let news = Arc::new(News::default());
         let line = dial(connect.config.clone(), connect.tls.clone());
         let listening = Listening::start(line, dialect, Arc::clone(&news));
-        Ok(Postgres { pool, clock, heard, dialect, region, measuring, news, _listening: listening })
+        Ok(Postgres {
+            pool,
+            clock,
+            heard,
+            dialect,
+            region,
+            ahead: None,
+            measuring,
+            news,
+            _listening: listening,
+        })
+    }
+
+    /// From now on the first chunk of a larger file comes with it, in one round trip: for a tier of rows of this engine. So
+    /// much is remembered above of chunks that were read, and need not come again.
+    pub fn read_ahead(&mut self, remembered_bytes: u64) {
+        self.ahead = Some(Ahead::new(remembered_bytes));
     }
 
     fn now(&self) -> Timestamp {

@@ -23,6 +23,8 @@ pub(crate) const FRESH: u32 = 13;
 
 /// The length of a chunk.
 pub(crate) const LENGTH: u64 = 8;
+/// Of ten files of the first fifth the one that is large.
+pub(crate) const LARGE: u64 = 4;
 
 /// A file with many versions.
 pub(crate) const MANY: &str = "/many";
@@ -189,7 +191,9 @@ fn heads_and_versions(filling: &mut Filling<'_>) {
     let heads = "tenant, path, version, rope, hash, size, content_type, created_at, modified_at, metadata";
     // The first fifth has five versions each.
     let version = format!("CASE WHEN i < {fifth} THEN 5 ELSE 1 END");
-    let rest = format!("{rope}, {hash}, {LENGTH}, '', 0, {modified}, ''");
+    // Some whose chunks are rows are large, as far as their heads say: with these their first chunk comes.
+    let size = format!("CASE WHEN i % 10 = {LARGE} AND i < {fifth} THEN 100000 ELSE {LENGTH} END");
+    let rest = format!("{rope}, {hash}, {size}, '', 0, {modified}, ''");
     filling.rows(1, "files", heads, &format!("{tenant}, {path}, {version}, {rest}"));
     filling.rows(1, "versions", heads, &format!("{tenant}, {path}, {version}, {rest}"));
     let (path, rope, hash) =

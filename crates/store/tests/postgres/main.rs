@@ -6,6 +6,8 @@
     reason = "a test that can't go on fails; clippy sees none in a harness of its own"
 )]
 
+mod ahead;
+mod counter;
 mod migrations;
 mod retries;
 mod round_trips;
@@ -46,6 +48,14 @@ const CASES: &[Case] = cases! {
     round_trips {
         a_small_file_takes_one_to_be_put_and_one_to_be_opened,
         a_chunk_takes_one_to_be_written_and_one_to_be_read,
+    }
+    ahead {
+        a_file_and_its_first_chunk_take_one,
+        what_is_remembered_does_not_come_again,
+        where_nothing_is_remembered_it_comes_each_time,
+        p3_equal_bytes_of_another_tenant_are_not_found_among_what_came_ahead,
+        p4_what_was_erased_is_not_found_among_what_came_ahead,
+        p7_damaged_bytes_that_came_ahead_are_found_out,
     }
 };
 

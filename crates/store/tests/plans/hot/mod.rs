@@ -39,6 +39,7 @@ macro_rules! operations {
 pub(crate) const OPERATIONS: &[Operation] = operations! {
     reading {
         open_a_file,
+        open_a_large_file,
         open_a_version,
         go_on_in_a_long_rope,
         find_a_chunk,

@@ -5,11 +5,17 @@ use cacheroach_store::files::Moment;
 use cacheroach_store::links::LinkListing;
 
 use super::{BATCH, Hot};
-use crate::filled::{CHUNK, LENGTH, LINK, LONG_ROPE, MANY, NOW, PRINCIPAL, SESSION, hash, id, path};
+use crate::filled::{CHUNK, LARGE, LENGTH, LINK, LONG_ROPE, MANY, NOW, PRINCIPAL, SESSION, hash, id, path};
 
 pub(super) async fn open_a_file(hot: &Hot) {
     let at = path(hot.middle(hot.files), hot.files);
     assert_eq!(hot.store.metadata.open_file(hot.tenant(), &at, None).await.unwrap().unwrap().1.len(), 1);
+}
+
+pub(super) async fn open_a_large_file(hot: &Hot) {
+    let at = path(hot.files / 200 * 10 + hot.round * 10 + LARGE, hot.files);
+    let (file, pieces) = hot.store.metadata.open_file(hot.tenant(), &at, None).await.unwrap().unwrap();
+    assert!(file.size > LENGTH && pieces.len() == 1);
 }
 
 pub(super) async fn open_a_version(hot: &Hot) {
