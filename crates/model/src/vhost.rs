@@ -37,7 +37,7 @@ impl Host {
     /// # Errors
     /// What is neither a name nor an address, with or without a port.
     pub fn of_authority(text: &str) -> Result<Self, HostError> {
-        let (host, port) = match text.strip_prefix('[') {
+        let (mut host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']').ok_or(HostError)?;
                 // An address has many spellings, and one that RFC 5952 recommends.
@@ -53,7 +53,10 @@ impl Host {
             None => port.is_empty(),
             Some(digits) => digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()),
         };
-        let host = host.strip_suffix('.').unwrap_or(&host).to_ascii_lowercase();
+        if host.ends_with('.') {
+            host.pop();
+        }
+        host.make_ascii_lowercase();
         let is_name =
             |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'[' | b']' | b':');
         let has_empty_label = host.split('.').any(str::is_empty);
