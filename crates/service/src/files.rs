@@ -128,7 +128,7 @@ impl Ask for contents::Open {
     async fn answer(service: &Service, caller: &Caller, request: content::OpenRequest) -> Result<Content> {
         let (tenant, path) = place(request.tenant.as_ref(), &request.path)?;
         let version = parse_version(request.version)?;
-        let found = service.openings.open(&service.store, tenant, &path, version, !request.unread).await?;
+        let found = service.openings.open(&service.store, tenant, &path, version, request.unread).await?;
         let found = found.ok_or(Error::NotFound("file"))?;
         // What goes out at once needs no second look.
         let is_long = found.file.size > CHUNK_SIZE as u64;

@@ -66,7 +66,7 @@ pub struct Settings {
     pub upload_timeout: Duration,
     /// Where it runs, for [`Diags.Echo`](cacheroach_api::method::diags::Echo). Default: nothing is told.
     pub machine: Machine,
-    /// How many contents above 64 KiB may be on their way in at once, or offered; more are refused. Each takes up to 8 MiB of memory
+    /// How many contents above 64 KiB may be on their way in at once, or offered; more are refused. Each takes up to 12 MiB of memory
     /// while its sender is fast, up to 512 KiB while it is slow, and a piece more in streams. Default: 1,024.
     pub large_writes: usize,
     /// Memory for files that were opened lately, of a store that can tell whether they changed. Default: 16 MiB.

@@ -62,7 +62,7 @@ impl Exchange for uploads::Stream {
             before: Some(Before::known(progress.clone(), progress)),
             working: VecDeque::new(),
             told: None,
-            _room: room,
+            room: Arc::new(room),
         };
         if !first.data.is_empty() {
             coming.take(first.data).await?;
@@ -105,7 +105,7 @@ struct Coming {
     working: VecDeque<(u64, JoinHandle<Result<()>>)>,
     /// How far the caller was told it to be safe.
     told: Option<u64>,
-    _room: OwnedSemaphorePermit,
+    room: Arc<OwnedSemaphorePermit>,
 }
 
 impl Coming {
@@ -159,7 +159,11 @@ impl Coming {
             let (after, then) = link();
             let (service, caller) = (Arc::clone(&self.service), self.still.caller().clone());
             let state = self.state.clone();
-            let adding = async move { service.add_behind(&caller, &state, before, group, after).await };
+            let room = Arc::clone(&self.room);
+            let adding = async move {
+                let _until_it_is_done = room;
+                service.add_behind(&caller, &state, before, group, after).await
+            };
             self.working.push_back((end, tokio::spawn(adding)));
             (self.before, self.at) = (Some(then), end);
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cacheroach_model::CHUNK_SIZE;
 
-/// How many are kept when nobody uses them, 32 MiB: of four fast uploads and what they are read by.
+/// How many are kept when nobody uses them, 32 MiB: of some fast uploads. Twice as many made four of them no cheaper.
 const IDLE: usize = 64;
 /// What disks and file systems ask of memory that they read into and write from, and of offsets and lengths.
 pub(crate) const ALIGNMENT: usize = 4096;

@@ -42,11 +42,11 @@ impl Relay {
 
     /// Leads to the database of a URL that names its host and port: the same URL, by way of this.
     pub(crate) async fn before(url: &str) -> Result<(Self, String)> {
-        let strange = || format!("a database without a host and a port: {url}");
-        let (scheme, rest) = url.split_once("://").ok_or_else(strange)?;
-        let (authority, path) = rest.split_once('/').ok_or_else(strange)?;
-        let (user, host) = authority.rsplit_once('@').ok_or_else(strange)?;
-        let database = tokio::net::lookup_host(host).await?.next().ok_or_else(strange)?;
+        let strange = "a database without a host and a port";
+        let (scheme, rest) = url.split_once("://").ok_or(strange)?;
+        let (authority, path) = rest.split_once('/').ok_or(strange)?;
+        let (user, host) = authority.rsplit_once('@').ok_or(strange)?;
+        let database = tokio::net::lookup_host(host).await?.next().ok_or(strange)?;
         let relay = Self::to(database).await?;
         let way = format!("{scheme}://{user}@{}/{path}", relay.address);
         Ok((relay, way))

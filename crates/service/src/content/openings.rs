@@ -107,7 +107,7 @@ impl Openings {
         tenant: TenantId,
         path: &Path,
         version: Option<Version>,
-        is_read: bool,
+        unread: bool,
     ) -> Result<Option<Arc<Found>>> {
         // Before it is read: what changes meanwhile must count as a change.
         let stamp = version.is_none().then(|| store.metadata.stamp(tenant, path)).flatten();
@@ -117,7 +117,7 @@ impl Openings {
         {
             return Ok(Some(found));
         }
-        if !is_read && stamp.is_none() {
+        if unread && stamp.is_none() {
             let file = store.metadata.find_file(tenant, path, version).await?;
             return Ok(file.map(|file| Arc::new(Found::new(file, Vec::new()))));
         }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     async fn read(openings: &Openings, store: &Store, tenant: TenantId, path: &Path) -> Option<String> {
-        let found = openings.open(store, tenant, path, None, true).await.unwrap()?;
+        let found = openings.open(store, tenant, path, None, false).await.unwrap()?;
         Some(String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap())
     }
 
@@ -185,8 +185,8 @@ mod tests {
             assert_eq!(read(&openings, &store, one, &path).await.as_deref(), Some("of one"));
             assert_eq!(read(&openings, &store, other, &path).await, None);
         }
-        let found = openings.open(&store, one, &path, None, true).await.unwrap().unwrap();
-        let again = openings.open(&store, one, &path, None, true).await.unwrap().unwrap();
+        let found = openings.open(&store, one, &path, None, false).await.unwrap().unwrap();
+        let again = openings.open(&store, one, &path, None, false).await.unwrap().unwrap();
         assert!(Arc::ptr_eq(&found, &again), "it is remembered");
     }
 
@@ -198,7 +198,7 @@ mod tests {
         let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
         put(&store, tenant, &path, "content").await;
         // Of a certain version nothing is remembered.
-        let found = openings.open(&store, tenant, &path, Some(Version(1)), false).await.unwrap().unwrap();
+        let found = openings.open(&store, tenant, &path, Some(Version(1)), true).await.unwrap().unwrap();
         assert!(found.whole.is_none() && found.pieces.is_empty() && found.file.size == 7);
         let content = Content::new(store, tenant, found, None);
         assert_eq!(content.read(1..7).try_next().await.unwrap().unwrap(), "ontent");
@@ -235,7 +235,7 @@ mod tests {
             let mut last: Option<Arc<Found>> = None;
             while !over.load(Ordering::SeqCst) {
                 let before = acknowledged.load(Ordering::SeqCst);
-                let found = openings.open(&store, tenant, &path, None, true).await.unwrap().unwrap();
+                let found = openings.open(&store, tenant, &path, None, false).await.unwrap().unwrap();
                 let text = String::from_utf8(found.whole.as_ref().unwrap().to_vec()).unwrap();
                 assert!(text.parse::<u64>().unwrap() >= before, "{text} after {before}");
                 if last.replace(Arc::clone(&found)).is_some_and(|last| Arc::ptr_eq(&last, &found)) {
@@ -261,7 +261,7 @@ mod tests {
         let change =
             |bytes: &str| database.execute("UPDATE chunks SET data = ?", [bytes.as_bytes()]).unwrap();
         assert_eq!(change("c0ntent"), 1);
-        let found = openings.open(&store, tenant, &path, None, true).await.unwrap().unwrap();
+        let found = openings.open(&store, tenant, &path, None, false).await.unwrap().unwrap();
         assert!(found.whole.is_none());
         change("content");
         assert_eq!(read(&openings, &store, tenant, &path).await.as_deref(), Some("content"));

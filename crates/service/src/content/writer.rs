@@ -26,7 +26,7 @@ use crate::{Error, Result};
 pub struct Writer {
     /// How many may hold more than a small content; one that does has a permit.
     room: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
     store: Store,
     target: Target,
     timeout: Duration,
@@ -104,7 +104,7 @@ impl Writer {
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         if self.permit.is_none() && self.gathering.small() + bytes.len() > INLINE_SIZE {
             let permit = Arc::clone(&self.room).try_acquire_owned();
-            self.permit = Some(permit.map_err(|_| Error::Busy)?);
+            self.permit = Some(Arc::new(permit.map_err(|_| Error::Busy)?));
             self.gathering.expect_much();
         }
         while !bytes.is_empty() {
@@ -178,6 +178,7 @@ impl Writer {
             upload: self.id,
             timeout: self.timeout,
             chunks: self.gathering.take_full(GROUP).into_iter().chain(last).collect(),
+            _permit: self.permit.clone(),
         };
         let (after, then) = link();
         let before = mem::replace(&mut self.before, then);
@@ -185,9 +186,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Until at most so many groups are on their way. The first one that failed says why.
+    /// Until at most so many groups are on their way, and no first one that is done. The first one that failed says why.
     async fn wait(&mut self, most: usize) -> Result<()> {
-        while self.working.len() > most
+        let is_waited_for = |working: &VecDeque<JoinHandle<_>>| {
+            working.len() > most || working.front().is_some_and(JoinHandle::is_finished)
+        };
+        while is_waited_for(&self.working)
             && let Some(first) = self.working.pop_front()
         {
             first.await.map_err(Error::internal)??;
@@ -202,6 +206,8 @@ struct Group {
     upload: UploadId,
     timeout: Duration,
     chunks: Vec<Bytes>,
+    /// It counts as on its way until it is done, also when its writer is gone.
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Group {

@@ -47,13 +47,13 @@ impl Ahead {
     }
 
     /// Whether the first chunk of a file is to come with it: the mark under which it then is known. Who asks for the same
-    /// meanwhile waits for the one that comes.
+    /// meanwhile waits for the one that comes. Nothing is known yet of its length: most files have no such chunk.
     pub(super) fn asks(&self, tenant: TenantId, path: &Path, version: Option<Version>) -> Option<u64> {
         let mark = self.hasher.hash_one((tenant, path, version));
         if self.lately.get(&mark).is_some() {
             return None;
         }
-        self.lately.insert(mark, CHUNK_SIZE);
+        self.lately.insert(mark, 0);
         Some(mark)
     }
 

@@ -34,12 +34,16 @@ pub(super) async fn open(
             let path = path.clone();
             async move { find(client, tenant, &path, version, brings).await }.boxed()
         })
-        .await?;
-    let (found, row) = found.map_or((None, None), |(file, pieces, row)| (Some((file, pieces)), row));
+        .await;
+    let (found, row) = match found {
+        Ok(Some((file, pieces, row))) => (Ok(Some((file, pieces))), row),
+        Ok(None) => (Ok(None), None),
+        Err(error) => (Err(error), None),
+    };
     if let Some((ahead, mark)) = ahead {
         ahead.came(mark, row);
     }
-    Ok(found)
+    found
 }
 
 pub(super) fn kept(row: &Row) -> Result<Kept> {
@@ -67,10 +71,24 @@ fn opened(row: &Row) -> Result<(File, Option<Piece>)> {
 
 /// The row of the chunk that the piece has.
 fn brought(row: &Row, tenant: TenantId) -> Result<Option<(RowKey, Bytes)>> {
-    let Some(bytes) = get::<Option<Vec<u8>>>(row, "bytes")? else { return Ok(None) };
+    let Some(bytes) = get::<Option<Vec<u8>>>(row, "ahead_data")? else { return Ok(None) };
     let hash = blob(row, "chunk")?;
     let key = RowKey { tenant, hash, generation: get(row, "generation")?, attempt: get(row, "attempt")? };
     Ok(Some((key, bytes.into())))
+}
+
+/// What brings the first chunk along: a table behind `found`, its columns, and its place among the pieces.
+fn first_chunk() -> (String, &'static str, &'static str) {
+    let table = format!(
+        ", ahead AS (
+             SELECT d.generation, d.attempt, d.data AS ahead_data FROM found
+             JOIN pieces p ON p.tenant = $1 AND p.rope = found.rope AND p.at = 0
+             JOIN chunks c ON c.tenant = $1 AND c.chunk = p.chunk AND c.state = 1 AND c.data IS NULL
+             JOIN chunk_data d ON d.tenant = $1 AND d.chunk = p.chunk
+                 AND d.generation IN (c.generation, -c.generation)
+             WHERE found.size > {INLINE_SIZE} ORDER BY d.attempt LIMIT 1)"
+    );
+    (table, ", generation, attempt, ahead_data", "LEFT JOIN ahead ON at = 0")
 }
 
 /// A file and its first pieces, seen at one moment, in one round trip. With `brings`, so is the row of the first piece's
@@ -85,22 +103,7 @@ async fn find(
     version: Option<Version>,
     brings: bool,
 ) -> Outcome<Option<Found>> {
-    let (ahead, columns, joined) = match brings {
-        false => (String::new(), "", ""),
-        true => (
-            format!(
-                ", ahead AS (
-                     SELECT d.generation, d.attempt, d.data AS bytes FROM found
-                     JOIN pieces p ON p.tenant = $1 AND p.rope = found.rope AND p.at = 0
-                     JOIN chunks c ON c.tenant = $1 AND c.chunk = p.chunk AND c.state = 1 AND c.data IS NULL
-                     JOIN chunk_data d ON d.tenant = $1 AND d.chunk = p.chunk
-                         AND d.generation IN (c.generation, -c.generation)
-                     WHERE found.size > {INLINE_SIZE} ORDER BY d.attempt LIMIT 1)"
-            ),
-            ", generation, attempt, bytes",
-            "LEFT JOIN ahead ON at = 0",
-        ),
-    };
+    let (ahead, columns, joined) = if brings { first_chunk() } else { Default::default() };
     let pieces = format!(
         "FROM found LEFT JOIN LATERAL (
              SELECT p.at, p.chunk, p.length, c.place, c.data

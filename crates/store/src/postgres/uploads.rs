@@ -97,9 +97,11 @@ async fn lease(
     let leases = ensure_chunks(transaction, tenant, chunks).await?;
     let (hashes, generations): (Vec<&[u8]>, Vec<i64>) =
         leases.iter().map(|(hash, lease)| (&hash.as_bytes()[..], lease.generation)).unzip();
+    // In order: two groups of one content may take the same leases at once.
     let sql = sql!(
         "INSERT INTO leases (upload, chunk, tenant, generation)
          SELECT $1, n.chunk, $2, n.generation FROM unnest($3::BYTEA[], $4::INT8[]) AS n (chunk, generation)
+         ORDER BY n.chunk
          ON CONFLICT (upload, chunk) DO UPDATE SET generation = excluded.generation"
     );
     let values: [&(dyn ToSql + Sync); 4] = [&id, &&tenant.as_bytes()[..], &hashes, &generations];
