@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cacheroach_testing::noise;
 use program::{Home, Server, site, until};
 use serde_json::Value;
 
@@ -18,16 +19,6 @@ fn taken(dir: &Path) -> u64 {
     let size =
         |path: &Path| if path.is_dir() { taken(path) } else { fs::metadata(path).unwrap().blocks() * 512 };
     entries.map(|entry| size(&entry.path())).sum()
-}
-
-/// Bytes that no compression makes fewer.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1u64;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        u8::try_from(state >> 56).unwrap()
-    };
-    std::iter::repeat_with(next).take(length).collect()
 }
 
 fn purge(home: &Home, flags: &[&str]) -> Value {
@@ -41,7 +32,7 @@ const SIZE: usize = 4 << 20;
 #[test]
 fn p6_a_purge_asks_the_server_that_has_the_store_open_and_works_without_one() {
     let (mut server, home) = site();
-    home.write("a", noise(SIZE));
+    home.write("a", noise(SIZE, 1));
     home.ok(&["file", "put", "/", "a"]);
     home.ok(&["file", "rm", "/a"]);
     let chunks = home.at("data/chunks");
@@ -75,7 +66,7 @@ fn a_server_purges_by_itself() {
     ];
     let mut server = Server::with(&data, &flags);
     home.ok(&["bootstrap", "--dataDir", "data"]);
-    home.write("a", noise(SIZE));
+    home.write("a", noise(SIZE, 1));
     home.ok(&["file", "put", "/", "a"]);
     home.write("a", "small");
     home.ok(&["file", "put", "/", "a"]);
@@ -114,7 +105,7 @@ fn p6_bytes_that_no_row_names_are_swept_when_they_are_old_and_the_tier_is_the_st
     let start = |more: &[&str]| Server::with(&data, &[&flags[..], more].concat());
     let mut server = start(&[]);
     home.ok(&["bootstrap", "--dataDir", "data"]);
-    home.write("a", noise(SIZE));
+    home.write("a", noise(SIZE, 1));
     home.ok(&["file", "put", "/", "a"]);
     server.stop();
     let live = files(&home.at("objects"));
@@ -147,7 +138,7 @@ fn p6_bytes_that_no_row_names_are_swept_when_they_are_old_and_the_tier_is_the_st
     until("the sweep of a server", Duration::from_secs(30), || (!left.exists()).then_some(()));
     home.ok(&["bootstrap", "--dataDir", "data"]);
     home.ok(&["file", "get", "-o", "again", "/a"]);
-    assert!(fs::read(home.at("again")).unwrap() == noise(SIZE));
+    assert!(fs::read(home.at("again")).unwrap() == noise(SIZE, 1));
     server.stop();
     assert!(live.iter().all(|object| object.exists()));
     let strange = older_than_the_store();

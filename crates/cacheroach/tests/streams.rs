@@ -6,8 +6,9 @@ mod program;
 
 use std::fs;
 
+use cacheroach_testing::noise;
+use program::site;
 use program::way::Way;
-use program::{noise, site};
 
 const MIB: usize = 1024 * 1024;
 

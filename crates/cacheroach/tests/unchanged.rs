@@ -6,8 +6,9 @@ mod program;
 
 use std::fs;
 
+use cacheroach_testing::noise;
 use program::way::Way;
-use program::{Home, noise, site};
+use program::{Home, site};
 use serde_json::{Value, json};
 
 const CHUNK: usize = 512 * 1024;

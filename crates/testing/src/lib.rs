@@ -1,10 +1,12 @@
 //! What tests of several crates need and no release has: a PostgreSQL server of this process's own, or one that is told by
-//! an environment variable, and an empty database on it for each case.
+//! an environment variable, an empty database on it for each case, and contents.
 
 mod database;
+mod noise;
 pub mod process;
 
 pub use database::{Database, Server};
+pub use noise::noise;
 
 /// Says where a PostgreSQL server is, in place of one that is started here: a URL whose user may create databases.
 pub const POSTGRES: &str = "CACHEROACH_TEST_POSTGRES";

@@ -386,14 +386,3 @@ pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
         headers.iter().fold(http().get(url), |request, (name, value)| request.header(*name, *value));
     block_on(answer(request))
 }
-
-/// Bytes without a period that chunks could share.
-pub(crate) fn noise(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    })
-    .take(length)
-    .collect()
-}

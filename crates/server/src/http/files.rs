@@ -51,7 +51,8 @@ async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
         Some(file) => directory(service, asked, file).await,
         None if query(&asked.parts, "versions").is_some() => history(service, asked).await,
         None if version != 0 => {
-            let opened = open_version(service, asked, path, version).await?;
+            let unread = is_unread(&asked.parts.method);
+            let opened = open_as(service, asked, path, version, unread).await?;
             serve(&asked.parts.method, &asked.parts.headers, opened).await
         }
         None if last(path) == asked.settings.index.as_str() => match look_for(service, asked, path).await {
@@ -94,20 +95,28 @@ pub(super) fn version(parts: &Parts) -> Result<i64> {
 }
 
 pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Content> {
-    open_version(service, asked, path, 0).await
-}
-
-async fn open_version(service: &Service, asked: &Asked, path: &str, version: i64) -> Result<Content> {
-    let unread = asked.parts.method != Method::GET;
-    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version, unread };
-    service.call::<contents::Open>(&asked.caller, request).await
+    open_as(service, asked, path, 0, is_unread(&asked.parts.method)).await
 }
 
 /// Only to see whether it is there.
 async fn look_for(service: &Service, asked: &Asked, path: &str) -> Result<()> {
-    let tenant = Some(asked.tenant.into());
-    let request = OpenRequest { tenant, path: path.into(), version: 0, unread: true };
-    service.call::<contents::Open>(&asked.caller, request).await.map(drop)
+    open_as(service, asked, path, 0, true).await.map(drop)
+}
+
+async fn open_as(
+    service: &Service,
+    asked: &Asked,
+    path: &str,
+    version: i64,
+    unread: bool,
+) -> Result<Content> {
+    let request = OpenRequest { tenant: Some(asked.tenant.into()), path: path.into(), version, unread };
+    service.call::<contents::Open>(&asked.caller, request).await
+}
+
+/// Whether a method asks for what is known of a file, and hardly for its bytes.
+pub(super) fn is_unread(method: &Method) -> bool {
+    *method != Method::GET
 }
 
 async fn browse(

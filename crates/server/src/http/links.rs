@@ -32,7 +32,7 @@ async fn file(service: &Service, parts: &Parts) -> Result<Response<Body>> {
         return Err(Error::Unauthenticated("a signed URL has a token".into()));
     };
     let peer = peer::of(&parts.extensions);
-    let unread = parts.method != Method::GET;
+    let unread = files::is_unread(&parts.method);
     let linked = match service.follow(&token, peer).await {
         Ok(linked) => linked,
         // A session on a single file serves as well, as it did with the original.

@@ -146,9 +146,21 @@ mod tests {
     use super::*;
     use crate::seams::Still;
 
-    async fn store(dir: &std::path::Path) -> Store {
-        let settings = Settings::new(Location::Sqlite(dir.to_owned()), Tier::Memory);
-        cacheroach_store::open(&settings, Arc::new(Still)).await.unwrap()
+    /// A store with a tenant, and nothing opened yet of a path.
+    struct World {
+        dir: tempfile::TempDir,
+        store: Store,
+        tenant: TenantId,
+        openings: Openings,
+        path: Path,
+    }
+
+    async fn world() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::new(Location::Sqlite(dir.path().to_owned()), Tier::Memory);
+        let store = cacheroach_store::open(&settings, Arc::new(Still)).await.unwrap();
+        let tenant = tenant(&store, 1).await;
+        World { dir, store, tenant, openings: Openings::new(1 << 20), path: Path::parse_file("/f").unwrap() }
     }
 
     async fn tenant(store: &Store, id: u8) -> TenantId {
@@ -176,10 +188,8 @@ mod tests {
 
     #[tokio::test]
     async fn p3_what_one_tenant_has_is_not_shown_to_another() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path()).await;
-        let (one, other) = (tenant(&store, 1).await, tenant(&store, 2).await);
-        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        let World { dir: _dir, store, tenant: one, openings, path } = world().await;
+        let other = tenant(&store, 2).await;
         put(&store, one, &path, "of one").await;
         for _ in 0..2 {
             assert_eq!(read(&openings, &store, one, &path).await.as_deref(), Some("of one"));
@@ -192,10 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_is_to_read_comes_alone_and_is_read_all_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path()).await;
-        let tenant = tenant(&store, 1).await;
-        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        let World { dir: _dir, store, tenant, openings, path } = world().await;
         put(&store, tenant, &path, "content").await;
         // Of a certain version nothing is remembered.
         let found = openings.open(&store, tenant, &path, Some(Version(1)), true).await.unwrap().unwrap();
@@ -207,10 +214,7 @@ mod tests {
     /// One writes ever higher numbers, others delete elsewhere, and readers compare with what was acknowledged.
     #[tokio::test(flavor = "multi_thread")]
     async fn p4_what_is_shown_is_never_older_than_what_was_acknowledged() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path()).await;
-        let tenant = tenant(&store, 1).await;
-        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        let World { dir: _dir, store, tenant, openings, path } = world().await;
         put(&store, tenant, &path, "0").await;
         let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
         let (remembered, mut reads) = (AtomicU64::new(0), 0);
@@ -252,10 +256,7 @@ mod tests {
     /// What is damaged is looked at again each time: it may be healed without a new version.
     #[tokio::test]
     async fn p7_what_is_damaged_is_not_remembered() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path()).await;
-        let tenant = tenant(&store, 1).await;
-        let (openings, path) = (Openings::new(1 << 20), Path::parse_file("/f").unwrap());
+        let World { dir, store, tenant, openings, path } = world().await;
         put(&store, tenant, &path, "content").await;
         let database = rusqlite::Connection::open(dir.path().join("metadata.sqlite")).unwrap();
         let change =

@@ -4,18 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cacheroach_model::{
-    CHUNK_SIZE, Clock, Expected, Hash, Metadata, Path, Tenant, TenantId, Timestamp, UploadId,
-};
+use cacheroach_model::{CHUNK_SIZE, Clock, Expected, Metadata, Path, Tenant, TenantId, Timestamp, UploadId};
 use cacheroach_store::chunks::packed::Compression;
 use cacheroach_store::chunks::{KeptChunk, NewChunk};
 use cacheroach_store::files::{Kept, NewFile, Piece};
 use cacheroach_store::uploads::{NewPiece, NewUpload, Step};
 use cacheroach_store::{CacheSettings, Error, Location, Result, Settings, Store, Tier};
-use cacheroach_testing::Database;
-use sha2::{Digest as _, Sha256};
+use cacheroach_testing::{Database, noise};
 
 use crate::counter::{CALLS, Waits, counted};
+use crate::hash;
 
 const ONE: TenantId = TenantId::new([1; 16]);
 const OTHER: TenantId = TenantId::new([2; 16]);
@@ -47,21 +45,8 @@ async fn store(remembered_bytes: u64, compression: Compression) -> (Database, St
     (database, store, waits)
 }
 
-fn hash(bytes: &[u8]) -> Hash {
-    Hash::new(Sha256::digest(bytes).into())
-}
-
-/// Nothing that shrinks, and another one for each number: SplitMix64.
 fn content(number: u32, size: usize) -> Bytes {
-    let mut bytes = vec![0; size];
-    let mut state = u64::from(number) << 32;
-    for part in bytes.chunks_mut(8) {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        part.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..part.len()]);
-    }
-    bytes.into()
+    noise(size, number).into()
 }
 
 fn path(number: u32) -> Path {

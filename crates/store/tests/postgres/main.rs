@@ -16,10 +16,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
 
-use cacheroach_model::Region;
+use cacheroach_model::{Hash, Region};
 use cacheroach_store::postgres::{Connect, Postgres};
 use cacheroach_store::{Error, Result};
 use libtest_mimic::{Arguments, Trial};
+use sha2::{Digest as _, Sha256};
+
+fn hash(bytes: &[u8]) -> Hash {
+    Hash::new(Sha256::digest(bytes).into())
+}
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 

@@ -1,18 +1,13 @@
 //! How often a call waits for the database: what goes to it comes by a counter.
 
 use bytes::Bytes;
-use cacheroach_model::{Expected, Hash, Metadata, Path, Tenant, TenantId};
+use cacheroach_model::{Expected, Metadata, Path, Tenant, TenantId};
 use cacheroach_store::chunks::db::{ChunkRows as _, RowKey};
 use cacheroach_store::files::{Files as _, NewFile};
 use cacheroach_store::tenants::Tenants as _;
-use sha2::{Digest as _, Sha256};
 
 use crate::counter::{CALLS, counted};
-use crate::open;
-
-fn hash(bytes: &Bytes) -> Hash {
-    Hash::new(Sha256::digest(bytes).into())
-}
+use crate::{hash, open};
 
 const TENANT: TenantId = TenantId::new([7; 16]);
 
