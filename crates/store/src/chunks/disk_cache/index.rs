@@ -1,6 +1,6 @@
 //! What a disk cache has, and in which order it was used.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The first half of a hash, which is plenty.
 pub(super) type Name = [u8; 16];
@@ -20,6 +20,8 @@ pub(super) fn parse(written: &str) -> Option<Name> {
 pub(super) struct Index {
     entries: HashMap<Name, Entry>,
     by_use: BTreeMap<u64, Name>,
+    /// Their files are being written.
+    unfinished: HashSet<Name>,
     size: u64,
     last_use: u64,
     /// It was said that the disk makes trouble.
@@ -37,8 +39,14 @@ impl Index {
         self.size
     }
 
-    pub(super) fn has(&self, name: &Name) -> bool {
-        self.entries.contains_key(name)
+    /// Whether it is the caller who writes this file: it is not there, and nobody is at it.
+    pub(super) fn begin(&mut self, name: &Name) -> bool {
+        !self.entries.contains_key(name) && self.unfinished.insert(*name)
+    }
+
+    /// A file that was begun is done or given up; tells whether it is still wanted.
+    pub(super) fn end(&mut self, name: &Name) -> bool {
+        self.unfinished.remove(name)
     }
 
     /// Moves an entry to the front; tells whether there is one.
@@ -60,6 +68,7 @@ impl Index {
     }
 
     pub(super) fn forget(&mut self, name: &Name) {
+        self.unfinished.remove(name);
         if let Some(entry) = self.entries.remove(name) {
             self.by_use.remove(&entry.used);
             self.size -= entry.size;

@@ -177,23 +177,44 @@ impl Folder {
 
     fn add(&self, name: Name, bytes: &[u8]) {
         // What two readers missed at once is kept once, and makes room once.
-        if self.index().has(&name) {
+        if !self.index().begin(&name) {
             return;
         }
-        let sealed = self.seal.as_ref().map(|seal| seal.close(&name, bytes)).transpose();
-        let sealed = match sealed {
-            Ok(sealed) => sealed,
-            Err(error) => return self.complain(&error),
-        };
+        match self.fill(&name, bytes) {
+            Ok(Some(size)) => self.finish(&name, size),
+            Ok(None) => drop(self.index().end(&name)),
+            Err(error) => {
+                self.index().end(&name);
+                self.complain(&error);
+            }
+        }
+    }
+
+    /// Its file, and how large it is; `None` for what is larger than the whole cache.
+    fn fill(&self, name: &Name, bytes: &[u8]) -> Result<Option<u64>> {
+        let sealed = self.seal.as_ref().map(|seal| seal.close(name, bytes)).transpose()?;
         let bytes = sealed.as_deref().unwrap_or(bytes);
         let size = bytes.len() as u64;
         if size > self.capacity {
-            return;
+            return Ok(None);
         }
         self.make_room(size);
-        match self.write(&name, bytes) {
-            Ok(()) => self.index().add(name, size),
-            Err(error) => self.complain(&error),
+        self.write(name, bytes)?;
+        Ok(Some(size))
+    }
+
+    /// A chunk that was erased meanwhile does not come back.
+    fn finish(&self, name: &Name, size: u64) {
+        let is_wanted = {
+            let mut index = self.index();
+            let is_wanted = index.end(name);
+            if is_wanted {
+                index.add(*name, size);
+            }
+            is_wanted
+        };
+        if !is_wanted {
+            let _ = fs::remove_file(self.path(name));
         }
     }
 
@@ -202,18 +223,16 @@ impl Folder {
         let path = self.path(name);
         let unfinished = path.with_extension(UNFINISHED);
         let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-        let file = match open() {
+        let mut file = match open() {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let shelf = path.parent().unwrap_or(&self.dir);
                 DirBuilder::new().recursive(true).mode(0o700).create(shelf)?;
-                open()
+                open()?
             }
-            // Another reader of the same chunk is at it.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            opened => opened,
+            // One that is there is another's.
+            opened => opened?,
         };
-        let written =
-            file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&unfinished, &path));
+        let written = file.write_all(bytes).and_then(|()| fs::rename(&unfinished, &path));
         if written.is_err() {
             let _ = fs::remove_file(&unfinished);
         }

@@ -1,6 +1,7 @@
 //! What the disk cache keeps, what it gives back, and what of it a stranger can read or change.
 
-use std::time::Duration;
+use std::sync::Barrier;
+use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,18 +23,14 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The cache writes beside its callers: this waits until it has so many files, and all of them are whole.
-async fn settled(dir: &TempDir, expected: usize) -> Vec<PathBuf> {
+/// The cache writes beside its callers: its files when it has written all that was read so far.
+async fn settled(cache: &DiskCache, expected: usize) -> Vec<PathBuf> {
+    let _ = cache.writers.acquire_many(WRITERS.try_into().unwrap()).await.unwrap();
     let is_ours =
         |file: &PathBuf| file.file_stem().and_then(OsStr::to_str).is_some_and(|name| parse(name).is_some());
-    for _ in 0..500 {
-        let files: Vec<_> = files(dir.path()).into_iter().filter(is_ours).collect();
-        if files.len() == expected && files.iter().all(|file| file.extension() != Some(UNFINISHED.as_ref())) {
-            return files;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{:?}", files(dir.path()));
+    let files: Vec<_> = files(&cache.folder.dir).into_iter().filter(is_ours).collect();
+    assert_eq!(files.len(), expected, "{files:?}");
+    files
 }
 
 #[tokio::test]
@@ -43,7 +40,7 @@ async fn a_disk_cache_outlives_the_process_and_is_not_needed() {
     let cache = DiskCache::open(tier.clone(), dir.path(), 1 << 20, None).unwrap();
     let kept = put(&cache, 1).await.unwrap();
     assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
-    settled(&dir, 1).await;
+    settled(&cache, 1).await;
     drop(cache);
     let cache = DiskCache::open(tier.clone(), dir.path(), 1 << 20, None).unwrap();
     assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
@@ -51,7 +48,7 @@ async fn a_disk_cache_outlives_the_process_and_is_not_needed() {
     // Taken away from under it, and then what it is in, too.
     fs::remove_file(&files(dir.path())[0]).unwrap();
     assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
-    settled(&dir, 1).await;
+    settled(&cache, 1).await;
     cache.erase(&kept).await.unwrap();
     assert!(is_damaged(&cache.read(&kept).await));
     assert!(files(dir.path()).is_empty());
@@ -75,19 +72,14 @@ async fn f05_f06_a_torn_entry_is_a_miss_and_goes() {
     let zeros = vec![0; whole.len()];
     let longer = [&whole[..], b"more"].concat();
     cache.read(&kept).await.unwrap();
-    settled(&dir, 1).await;
+    settled(&cache, 1).await;
     for torn in [flipped, zeros, whole[..4096].to_vec(), Vec::new(), longer] {
         let (file, reads) = (files(dir.path()).remove(0), tier.reads());
         fs::write(&file, torn).unwrap();
         assert_eq!(cache.read(&kept).await.unwrap(), whole);
         assert_eq!(tier.reads(), reads + 1, "it was taken for whole");
         // It comes back whole.
-        for _ in 0..500 {
-            if fs::read(&file).is_ok_and(|bytes| bytes == whole) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        settled(&cache, 1).await;
         assert_eq!(fs::read(&file).unwrap(), whole);
     }
 }
@@ -109,24 +101,52 @@ async fn a_disk_cache_takes_no_more_than_it_may_and_only_what_is_its_own() {
     for number in 0..3 {
         let kept = put(&cache, number).await.unwrap();
         cache.read(&kept).await.unwrap();
-        settled(&dir, usize::from(number) + 1).await;
+        settled(&cache, usize::from(number) + 1).await;
     }
     let last = put(&cache, 9).await.unwrap();
     cache.read(&last).await.unwrap();
-    for _ in 0..500 {
-        cache.read(&last).await.unwrap();
-        let reads = tier.reads();
-        cache.read(&last).await.unwrap();
-        if tier.reads() == reads {
-            break;
-        }
-    }
-    settled(&dir, 3).await;
+    settled(&cache, 3).await;
+    let reads = tier.reads();
+    cache.read(&last).await.unwrap();
+    assert_eq!(tier.reads(), reads, "the newest took the oldest's place");
+    settled(&cache, 3).await;
     assert!(size() <= 350_000);
     drop(cache);
     // A smaller one than before gives room back when it starts.
     DiskCache::open(tier, dir.path(), 150_000, None).unwrap();
     assert!(size() <= 150_000 && stranger.exists());
+}
+
+/// A chunk that two readers missed at once is there when both have kept it, or it was erased meanwhile.
+#[test]
+fn a_chunk_that_two_keep_at_once_is_kept() {
+    let dir = TempDir::new().unwrap();
+    let cache = DiskCache::open(Arc::new(Memory::new()), dir.path(), 1 << 20, None).unwrap();
+    let folder = &cache.folder;
+    // Each in a shelf of its own, which is not there yet.
+    for number in 0..=255 {
+        let name = [number; 16];
+        let gate = Barrier::new(2);
+        let keep = || {
+            gate.wait();
+            folder.add(name, b"bytes");
+        };
+        thread::scope(|scope| {
+            scope.spawn(keep);
+            scope.spawn(keep);
+        });
+        assert!(folder.index().touch(&name), "{number}");
+        assert_eq!(fs::read(folder.path(&name)).unwrap(), b"bytes", "{number}");
+    }
+    assert!(!folder.index().complained);
+
+    let erased = [0; 16];
+    folder.remove(&erased);
+    assert!(folder.index().begin(&erased));
+    folder.remove(&erased);
+    folder.write(&erased, b"bytes").unwrap();
+    folder.finish(&erased, 5);
+    assert!(!folder.path(&erased).exists(), "what was erased while it was written comes back");
 }
 
 fn key(byte: u8) -> CacheKey {
@@ -147,7 +167,7 @@ async fn p7_a_sealed_cache_outlives_the_process_and_tells_nothing_without_its_ke
     for kept in [&kept, &of_another] {
         assert_eq!(cache.read(kept).await.unwrap(), bytes(7));
     }
-    let found = settled(&dir, 2).await;
+    let found = settled(&cache, 2).await;
     let contents: Vec<_> = found.iter().map(|file| fs::read(file).unwrap()).collect();
     assert_ne!(contents[0], contents[1]);
     for contents in &contents {
@@ -176,9 +196,9 @@ async fn p3_f05_f06_a_sealed_entry_that_was_changed_or_swapped_is_a_miss_and_goe
     let cache = sealed(&tier, &dir, &key(1));
     let (kept, other) = (put(&cache, 1).await.unwrap(), put(&cache, 2).await.unwrap());
     cache.read(&kept).await.unwrap();
-    let path = settled(&dir, 1).await.remove(0);
+    let path = settled(&cache, 1).await.remove(0);
     cache.read(&other).await.unwrap();
-    let both = settled(&dir, 2).await;
+    let both = settled(&cache, 2).await;
     let swapped = fs::read(both.iter().find(|file| **file != path).unwrap()).unwrap();
     let whole = fs::read(&path).unwrap();
     let mut wrong = vec![swapped, bytes(1).to_vec(), Vec::new(), whole[..32].to_vec()];
@@ -195,16 +215,9 @@ async fn p3_f05_f06_a_sealed_entry_that_was_changed_or_swapped_is_a_miss_and_goe
         assert_eq!(tier.reads(), reads + 1, "it was taken for whole");
         // It comes back, sealed anew.
         let name = cache.folder.name(&kept);
-        let is_back = || {
-            fs::read(&path).is_ok_and(|file| cache.folder.seal.as_ref().unwrap().open(&name, file).is_some())
-        };
-        for _ in 0..500 {
-            if is_back() && cache.folder.index().has(&name) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert!(is_back());
+        settled(&cache, 2).await;
+        let file = fs::read(&path).unwrap();
+        assert!(cache.folder.seal.as_ref().unwrap().open(&name, file).is_some());
     }
 }
 
@@ -223,6 +236,6 @@ async fn what_another_key_sealed_or_none_goes_when_a_cache_opens() {
         let reads = tier.reads();
         assert_eq!(cache.read(&kept).await.unwrap(), bytes(1));
         assert_eq!(tier.reads(), reads + 1);
-        settled(&dir, 1).await;
+        settled(&cache, 1).await;
     }
 }
