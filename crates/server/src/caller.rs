@@ -1,16 +1,31 @@
 //! From credentials to a caller. One source counts, in a fixed order; authorities never add up.
 
+use std::net::IpAddr;
+use std::ops::Deref;
+
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method, header};
 use cacheroach_service::{Caller, Error, Result, Service};
-
-use crate::peer;
 
 /// The cookie that holds a token, as the original has it.
 pub(crate) const COOKIE: &str = "authorization";
 
 /// The same where the way to the browser is secure: no other host can set this one.
 pub(crate) const HOST_COOKIE: &str = "__Host-authorization";
+
+/// The head of an HTTP request, and the address it came from.
+pub(crate) struct Head {
+    pub(crate) parts: Parts,
+    pub(crate) peer: IpAddr,
+}
+
+impl Deref for Head {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
 
 /// Where a token was found.
 #[derive(Clone, Eq, PartialEq)]
@@ -77,9 +92,9 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 ///
 /// # Errors
 /// A presented token that does not verify; a write that another site makes with the cookie of this one.
-pub(crate) async fn of_http(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {
-    let (caller, stale) = find(service, parts).await?;
-    Ok((caller.from(peer::of(&parts.extensions)), stale))
+pub(crate) async fn of_http(service: &Service, head: &Head) -> Result<(Caller, bool)> {
+    let (caller, stale) = find(service, head).await?;
+    Ok((caller.from(Some(head.peer)), stale))
 }
 
 async fn find(service: &Service, parts: &Parts) -> Result<(Caller, bool)> {

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
-use crate::peer::{self, Peer};
+use crate::peer;
 use crate::route::Router;
 use crate::stalled::Waiting;
 
@@ -49,9 +49,9 @@ impl Default for Settings {
 /// A client that sends no head for so long is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a request head may measure in HTTP/2, and in fields in both.
+/// What a request head may measure in HTTP/2. Fields of HTTP/1 are bounded by hyper, to 100: told to, it would find room
+/// for them in another way, which is slower.
 const HEAD_SIZE: u32 = 32 * 1024;
-const HEAD_FIELDS: usize = 100;
 
 /// Told to stop, a server first takes leave for so long at most: it answers what comes on connections that it has, and
 /// says that each is over. To close them at once would lose the requests that are on their way to it.
@@ -130,14 +130,13 @@ fn spawn(
 ) {
     let waiting = Waiting::default();
     let watching = waiting.clone();
-    let serve = hyper::service::service_fn(move |mut request: ::http::Request<hyper::body::Incoming>| {
+    let serve = hyper::service::service_fn(move |request: ::http::Request<hyper::body::Incoming>| {
         let (router, waiting) = (entrance.router.clone(), watching.clone());
         let leaving = Arc::clone(&entrance.leaving);
-        let peer = Peer(peer::before(&entrance.proxies, connection, request.headers()));
-        request.extensions_mut().insert(peer);
+        let peer = peer::before(&entrance.proxies, connection, request.headers());
         async move {
             let version = request.version();
-            let mut response = router.route(request).await;
+            let mut response = router.route(request, peer).await;
             // HTTP/2 has a message of its own for that.
             if version < Version::HTTP_2 && leaving.load(Ordering::Relaxed) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -161,12 +160,7 @@ fn spawn(
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(HEAD_FIELDS)
-        .max_buf_size(MAX_LINE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_LINE);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 
-use ::http::{Extensions, HeaderMap};
+use ::http::{Extensions, HeaderMap, HeaderName};
 use cacheroach_model::Networks;
 
-/// The address a request came from: an extension of the request.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address a request came from: an extension of what gRPC is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
@@ -18,7 +20,10 @@ pub(crate) fn of(extensions: &Extensions) -> Option<IpAddr> {
 /// The nearest address on the way here that is not a trusted proxy's. Each proxy appends where it was asked from, so the
 /// list is read from its end, and only as far as trusted proxies wrote it.
 pub(crate) fn before(proxies: &Networks, connection: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let lists = headers.get_all("x-forwarded-for").iter().filter_map(|list| list.to_str().ok());
+    if !proxies.hold(connection) {
+        return connection;
+    }
+    let lists = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|list| list.to_str().ok());
     let mut entries: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
     let mut address = connection;
     while proxies.hold(address)

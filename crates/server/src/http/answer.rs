@@ -96,8 +96,8 @@ pub(super) fn set_fixed(response: &mut Response<Body>, name: header::HeaderName,
 const VERSION: header::HeaderName = header::HeaderName::from_static("x-cacheroach-version");
 
 /// Tells which version a path has now.
-pub(super) fn set_version(response: &mut Response<Body>, version: i64) {
-    set(response, VERSION, version.to_string());
+pub(super) fn set_version(response: &mut Response<Body>, version: impl Into<HeaderValue>) {
+    response.headers_mut().insert(VERSION, version.into());
 }
 
 /// Lets the browser forget a token that is none any more.

@@ -26,17 +26,17 @@ use crate::site;
 const MAX_BODY: usize = 64 * 1024;
 
 /// COPY: a file in the version asked for, or with a last slash all below a path.
-pub(super) async fn copy(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+pub(super) async fn copy(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let (tenant, to) = (Some(asked.tenant.into()), destination(asked)?);
     let path = asked.target.path().to_owned();
     let expected_version = overwrite(&asked.parts.headers)?;
-    let version = files::version(&asked.parts)?;
+    let version = files::version(asked.parts)?;
     let request = CopyRequest { tenant, path, version, to, expected_version };
     copied(service.call::<contents::Copy>(&asked.caller, request).await)
 }
 
 /// MOVE: the same, and the source is gone.
-pub(super) async fn rename(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+pub(super) async fn rename(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let (tenant, to) = (Some(asked.tenant.into()), destination(asked)?);
     let path = asked.target.path().to_owned();
     let request = MoveRequest { tenant, path, to, expected_version: overwrite(&asked.parts.headers)? };
@@ -60,7 +60,7 @@ fn json_answer(value: &serde_json::Value) -> Response<Body> {
 }
 
 /// Where to: an absolute path, or a URL of the host that was asked.
-fn destination(asked: &Asked) -> Result<String> {
+fn destination(asked: &Asked<'_>) -> Result<String> {
     let wrong = |problem| Error::invalid("Destination", problem);
     let mut values = asked.parts.headers.get_all("destination").iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -76,7 +76,7 @@ fn destination(asked: &Asked) -> Result<String> {
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| wrong("a percent-encoded path, or a URL of this host"))?;
     if let Some(authority) = uri.authority() {
-        let asked = site::host(&asked.parts);
+        let asked = site::host(asked.parts);
         if Host::of_authority(authority.as_str()) != asked {
             return Err(wrong("of the host that was asked"));
         }
@@ -118,7 +118,11 @@ struct Patch {
 }
 
 /// PATCH: other metadata, another content type, or an older version.
-pub(super) async fn patch(service: &Service, asked: &Asked, body: &mut Incoming) -> Result<Response<Body>> {
+pub(super) async fn patch(
+    service: &Service,
+    asked: &Asked<'_>,
+    body: &mut Incoming,
+) -> Result<Response<Body>> {
     let text = receive(body).await?;
     let patch: Patch = serde_json::from_slice(&text).map_err(|problem| Error::invalid("body", problem))?;
     let path = asked.target.path();

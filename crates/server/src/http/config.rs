@@ -1,6 +1,5 @@
 //! The configuration of the command line, as a download.
 
-use ::http::request::Parts;
 use ::http::{HeaderMap, Response, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use serde::Serialize;
 
 use super::answer::{self, set};
 use crate::body::Body;
-use crate::caller;
+use crate::caller::{self, Head};
 
 /// The keys of the original, in its order.
 #[derive(Serialize)]
@@ -32,13 +31,13 @@ struct Data {
 /// For the address bar only: a script must not get at the token in it.
 pub(super) async fn download(
     service: &Service,
-    parts: &Parts,
+    head: &Head,
     host: &Host,
     spelled: &str,
     secure: bool,
 ) -> Result<Response<Body>> {
-    must_navigate(&parts.headers)?;
-    let (caller, stale) = caller::of_http(service, parts).await?;
+    must_navigate(&head.headers)?;
+    let (caller, stale) = caller::of_http(service, head).await?;
     let config = describe(service, &caller, host, spelled, secure).await?;
     let text = serde_json::to_string_pretty(&config).map_err(|error| Error::Internal(error.into()))?;
     // As the original writes it, so that it can stand in a page.

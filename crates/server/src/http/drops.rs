@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Response, StatusCode, Version, header};
 use bytes::Bytes;
 use cacheroach_service::{Arrival, Error, Inlet, Result, Service};
@@ -19,9 +18,8 @@ use super::drop_page::DropPage;
 use super::media;
 use super::write::{self, Sink};
 use crate::body::Body;
-use crate::caller::Credential;
+use crate::caller::{Credential, Head};
 use crate::patience::IDLE;
-use crate::peer;
 
 /// How many parts a form may have.
 const MAX_PARTS: usize = 100;
@@ -32,14 +30,14 @@ const MAX_BETWEEN: usize = 16 * 1024;
 /// `/_/v0/drop/NAME`: the token says where to, the name what to call it.
 pub(super) async fn answer(
     service: &Service,
-    parts: &Parts,
+    head: &Head,
     name: &str,
     body: &mut Incoming,
 ) -> Response<Body> {
-    let answer = match parts.method {
-        Method::GET | Method::HEAD => page(service, parts).await,
-        Method::PUT => put(service, parts, name, body).await,
-        Method::POST => post(service, parts, body).await,
+    let answer = match head.method {
+        Method::GET | Method::HEAD => page(service, head).await,
+        Method::PUT => put(service, head, name, body).await,
+        Method::POST => post(service, head, body).await,
         _ => Ok(not_allowed()),
     };
     let mut response = answer.unwrap_or_else(|error| refuse(&error));
@@ -56,31 +54,31 @@ fn not_allowed() -> Response<Body> {
 }
 
 /// Only a token that was presented on purpose counts, so no other site can make a browser send anything with it.
-async fn inlet(service: &Service, parts: &Parts) -> Result<Inlet> {
-    let Credential::Presented(token) = Credential::of(parts)? else {
+async fn inlet(service: &Service, head: &Head) -> Result<Inlet> {
+    let Credential::Presented(token) = Credential::of(head)? else {
         return Err(Error::Unauthenticated("a drop link has a token".into()));
     };
-    service.follow_drop(&token, peer::of(&parts.extensions)).await
+    service.follow_drop(&token, Some(head.peer)).await
 }
 
-async fn page(service: &Service, parts: &Parts) -> Result<Response<Body>> {
-    let inlet = inlet(service, parts).await?;
+async fn page(service: &Service, head: &Head) -> Result<Response<Body>> {
+    let inlet = inlet(service, head).await?;
     let page = DropPage { inlet: Some(&inlet), taken: &[], problem: None };
     Ok(answer::form_page(StatusCode::OK, page.to_string(), None))
 }
 
 /// PUT: the body is the file.
-async fn put(service: &Service, parts: &Parts, name: &str, body: &mut Incoming) -> Result<Response<Body>> {
-    let inlet = inlet(service, parts).await?;
-    write::must_be_whole(&parts.headers)?;
+async fn put(service: &Service, head: &Head, name: &str, body: &mut Incoming) -> Result<Response<Body>> {
+    let inlet = inlet(service, head).await?;
+    write::must_be_whole(&head.headers)?;
     let declared =
-        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|declared: u64| declared > inlet.max_size()) {
         return Err(Error::TooLarge(format!("a file has at most {} bytes here", inlet.max_size())));
     }
-    let content_type = content_type(&parts.headers, name)?;
+    let content_type = content_type(&head.headers, name)?;
     let mut arrival = service.begin_arrival(&inlet, name, &content_type).await?;
-    if let Err(error) = write::receive(&mut arrival, parts, body).await {
+    if let Err(error) = write::receive(&mut arrival, head, body).await {
         arrival.abandon().await;
         return Err(error);
     }
@@ -105,17 +103,17 @@ fn content_type(headers: &HeaderMap, name: &str) -> Result<String> {
 }
 
 /// POST: a form with files in it. Each that came whole stays, whatever becomes of those after it.
-async fn post(service: &Service, parts: &Parts, body: &mut Incoming) -> Result<Response<Body>> {
-    let inlet = inlet(service, parts).await?;
-    write::must_be_whole(&parts.headers)?;
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+async fn post(service: &Service, head: &Head, body: &mut Incoming) -> Result<Response<Body>> {
+    let inlet = inlet(service, head).await?;
+    write::must_be_whole(&head.headers)?;
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = content_type.and_then(|text| multer::parse_boundary(text).ok());
     let boundary = boundary.filter(|boundary| (1..=70).contains(&boundary.len()));
     let boundary =
         boundary.ok_or_else(|| Error::invalid("Content-Type", "multipart/form-data, with a boundary"))?;
 
     let pace = Arc::new(Pace::default());
-    let paced = Paced::new(body, parts.version, Arc::clone(&pace));
+    let paced = Paced::new(body, head.version, Arc::clone(&pace));
     let mut form = Form { parts: Multipart::new(paced, boundary), pace, count: 0 };
     let mut taken = Vec::new();
     let outcome = loop {
@@ -135,7 +133,7 @@ async fn post(service: &Service, parts: &Parts, body: &mut Incoming) -> Result<R
         },
     };
     // As it is now: with fewer files left, or not at all.
-    let now = self::inlet(service, parts).await.ok();
+    let now = self::inlet(service, head).await.ok();
     let page = DropPage { inlet: now.as_ref(), taken: &taken, problem };
     Ok(answer::form_page(status, page.to_string(), None))
 }

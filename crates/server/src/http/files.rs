@@ -1,9 +1,10 @@
 //! Reading files and directories.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use ::http::request::Parts;
-use ::http::{HeaderMap, Method, Response, StatusCode, header};
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use cacheroach_api::content::{BrowseRequest, OpenRequest};
 use cacheroach_api::convert::{from_timestamp, timestamp};
@@ -30,26 +31,26 @@ use crate::site;
 pub(super) const USER_CONTENT: &str = "sandbox; frame-ancestors 'none'";
 
 /// GET, HEAD and OPTIONS of a path: a file, or a directory.
-pub(super) async fn get(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+pub(super) async fn get(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let mut response = match found(service, asked).await {
         Ok(response) => response,
-        Err(error) => static_site::instead(service, asked, error).await?,
+        Err(error) => Box::pin(static_site::instead(service, asked, error)).await?,
     };
     // What one may see another may not: a shared cache asks again, and keeps nothing of who is known.
     let cache = if asked.caller.is_anonymous() { "no-cache" } else { "private, no-cache" };
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(::http::HeaderValue::from_static(cache));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
     if asked.parts.method == Method::OPTIONS {
         set(&mut response, header::ALLOW, answer::ALLOWED);
     }
     Ok(response)
 }
 
-async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+async fn found(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let path = asked.target.path();
-    let version = version(&asked.parts)?;
+    let version = version(asked.parts)?;
     match path.strip_suffix('/') {
-        Some(file) => directory(service, asked, file).await,
-        None if query(&asked.parts, "versions").is_some() => history(service, asked).await,
+        Some(file) => Box::pin(directory(service, asked, file)).await,
+        None if query(asked.parts, "versions").is_some() => Box::pin(history(service, asked)).await,
         None if version != 0 => {
             let unread = is_unread(&asked.parts.method);
             let opened = open_as(service, asked, path, version, unread).await?;
@@ -63,7 +64,7 @@ async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
             Ok(opened) => serve(&asked.parts.method, &asked.parts.headers, opened).await,
             // A scope may reach what is below a path, and not the path itself.
             Err(Error::NotFound(_) | Error::Denied { .. } | Error::Unauthenticated(_))
-                if is_directory(service, asked, path).await =>
+                if Box::pin(is_directory(service, asked, path)).await =>
             {
                 Ok(redirect(asked, &format!("{}/", last_segment(path))))
             }
@@ -73,7 +74,7 @@ async fn found(service: &Service, asked: &Asked) -> Result<Response<Body>> {
 }
 
 /// To a relative reference, with the query, which may hold the token.
-fn redirect(asked: &Asked, location: &str) -> Response<Body> {
+fn redirect(asked: &Asked<'_>, location: &str) -> Response<Body> {
     let query = asked.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     answer::redirect(&format!("{location}{query}"))
 }
@@ -94,18 +95,18 @@ pub(super) fn version(parts: &Parts) -> Result<i64> {
     text.parse().map_err(|_| Error::invalid("version", "a number"))
 }
 
-pub(super) async fn open(service: &Service, asked: &Asked, path: &str) -> Result<Content> {
+pub(super) async fn open(service: &Service, asked: &Asked<'_>, path: &str) -> Result<Content> {
     open_as(service, asked, path, 0, is_unread(&asked.parts.method)).await
 }
 
 /// Only to see whether it is there.
-async fn look_for(service: &Service, asked: &Asked, path: &str) -> Result<()> {
+async fn look_for(service: &Service, asked: &Asked<'_>, path: &str) -> Result<()> {
     open_as(service, asked, path, 0, true).await.map(drop)
 }
 
 async fn open_as(
     service: &Service,
-    asked: &Asked,
+    asked: &Asked<'_>,
     path: &str,
     version: i64,
     unread: bool,
@@ -121,24 +122,24 @@ pub(super) fn is_unread(method: &Method) -> bool {
 
 async fn browse(
     service: &Service,
-    asked: &Asked,
+    asked: &Asked<'_>,
     path: &str,
     after: String,
     limit: i32,
 ) -> Result<Directory> {
-    let as_of = as_of(&asked.parts)?.map(timestamp);
+    let as_of = as_of(asked.parts)?.map(timestamp);
     let request = BrowseRequest { tenant: Some(asked.tenant.into()), path: path.into(), after, limit, as_of };
     service.call::<contents::Browse>(&asked.caller, request).await
 }
 
 /// Whether there is something below a path that the caller may list.
-async fn is_directory(service: &Service, asked: &Asked, path: &str) -> bool {
+async fn is_directory(service: &Service, asked: &Asked<'_>, path: &str) -> bool {
     browse(service, asked, path, String::new(), 1).await.is_ok_and(|found| !found.entries.is_empty())
 }
 
 /// A path with a last slash: a file of that name is elsewhere; then its index page, then what is in it.
-async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
-    let past = query(&asked.parts, "as_of");
+async fn directory(service: &Service, asked: &Asked<'_>, file: &str) -> Result<Response<Body>> {
+    let past = query(asked.parts, "as_of");
     if past.is_some() {
         return page_of(service, asked, file).await;
     }
@@ -155,10 +156,10 @@ async fn directory(service: &Service, asked: &Asked, file: &str) -> Result<Respo
 }
 
 /// What is in a directory.
-async fn page_of(service: &Service, asked: &Asked, file: &str) -> Result<Response<Body>> {
-    let limit = query(&asked.parts, "limit").map_or(Ok(0), |limit| limit.parse());
+async fn page_of(service: &Service, asked: &Asked<'_>, file: &str) -> Result<Response<Body>> {
+    let limit = query(asked.parts, "limit").map_or(Ok(0), |limit| limit.parse());
     let limit: i32 = limit.map_err(|_| Error::invalid("limit", "a number"))?;
-    let after = query(&asked.parts, "after").unwrap_or_default();
+    let after = query(asked.parts, "after").unwrap_or_default();
     let path = asked.target.path();
     let found = browse(service, asked, path, after, limit).await?;
     if found.entries.is_empty() && !file.is_empty() && !is_directory(service, asked, path).await {
@@ -167,12 +168,12 @@ async fn page_of(service: &Service, asked: &Asked, file: &str) -> Result<Respons
     Ok(listing(asked, found, limit))
 }
 
-fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
+fn listing(asked: &Asked<'_>, found: Directory, limit: i32) -> Response<Body> {
     let next = found.entries.last().filter(|_| found.more).map(|last| {
         let slash = if matches!(last, Entry::Directory(_)) { "/" } else { "" };
         let after = percent_encoding::utf8_percent_encode(last.name(), percent_encoding::NON_ALPHANUMERIC);
         let limit = if limit > 0 { format!("&limit={limit}") } else { String::new() };
-        let as_of = query(&asked.parts, "as_of").map(|as_of| {
+        let as_of = query(asked.parts, "as_of").map(|as_of| {
             format!(
                 "&as_of={}",
                 percent_encoding::utf8_percent_encode(&as_of, percent_encoding::NON_ALPHANUMERIC)
@@ -182,7 +183,7 @@ fn listing(asked: &Asked, found: Directory, limit: i32) -> Response<Body> {
     });
     let page = Page {
         path: asked.target.path(),
-        host: site::spelled(&asked.parts),
+        host: site::spelled(asked.parts),
         entries: found.entries.into_iter().map(row).collect(),
         next,
     };
@@ -249,9 +250,9 @@ fn as_of(parts: &Parts) -> Result<Option<Timestamp>> {
 }
 
 /// The versions of a path, the newest first, for programs.
-async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+async fn history(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let number = |name: &str| {
-        let text = query(&asked.parts, name).filter(|text| !text.is_empty());
+        let text = query(asked.parts, name).filter(|text| !text.is_empty());
         text.map_or(Ok(0), |text| text.parse::<i32>().map_err(|_| Error::invalid(name, "a number")))
     };
     let request = ListVersionsRequest {
@@ -274,6 +275,38 @@ async fn history(service: &Service, asked: &Asked) -> Result<Response<Body>> {
     Ok(answer::page("application/json", text))
 }
 
+/// What answers say of a file, whichever part of it they have.
+struct Shown {
+    validators: Validators,
+    etag: HeaderValue,
+    last_modified: HeaderValue,
+    version: HeaderValue,
+    /// Once somebody has looked; nothing where it is no header.
+    content_type: OnceLock<Option<HeaderValue>>,
+}
+
+impl Shown {
+    fn of(file: &File) -> Self {
+        let validators = validators(file);
+        let header = |text: &str| HeaderValue::from_str(text).expect("digits, letters and quotes");
+        Shown {
+            etag: header(&validators.etag),
+            last_modified: header(&date::format(file.modified_at)),
+            version: HeaderValue::from(file.version.0),
+            content_type: OnceLock::new(),
+            validators,
+        }
+    }
+
+    async fn content_type(&self, content: &Content) -> Result<Option<HeaderValue>> {
+        if let Some(known) = self.content_type.get() {
+            return Ok(known.clone());
+        }
+        let found = HeaderValue::from_str(content_type(content).await?).ok();
+        Ok(self.content_type.get_or_init(|| found).clone())
+    }
+}
+
 /// The length of an entity tag: a SHA-256 in hexadecimal, in quotes.
 const ETAG: usize = 66;
 
@@ -288,19 +321,19 @@ pub(super) fn validators(file: &File) -> Validators {
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
 pub(super) async fn serve(method: &Method, headers: &HeaderMap, content: Content) -> Result<Response<Body>> {
     let file = content.file();
-    let validators = validators(file);
-    let mut response = match conditions::check(headers, true, Some(&validators)) {
+    let shown = content.shown(Shown::of);
+    let mut response = match conditions::check(headers, true, Some(&shown.validators)) {
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
-        Verdict::Proceed => whole_or_parts(method, headers, &content, &validators).await?,
+        Verdict::Proceed => whole_or_parts(method, headers, &content, &shown).await?,
     };
-    set(&mut response, header::ETAG, validators.etag);
-    set(&mut response, header::LAST_MODIFIED, date::format(file.modified_at));
+    set(&mut response, header::ETAG, shown.etag.clone());
+    set(&mut response, header::LAST_MODIFIED, shown.last_modified.clone());
     set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
     set_fixed(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
     set_fixed(&mut response, header::VARY, "Authorization, Cookie");
-    set_version(&mut response, file.version.0);
+    set_version(&mut response, shown.version.clone());
     metadata::show(response.headers_mut(), &file.metadata);
     Ok(response)
 }
@@ -314,15 +347,14 @@ async fn whole_or_parts(
     method: &Method,
     headers: &HeaderMap,
     content: &Content,
-    validators: &Validators,
+    shown: &Shown,
 ) -> Result<Response<Body>> {
     let file = content.file();
     let ranges = headers.get(header::RANGE).filter(|_| *method == Method::GET);
     let ranges = match ranges.and_then(|value| value.to_str().ok()) {
-        Some(text) if conditions::range_applies(headers, validators) => range::parse(text, file.size),
+        Some(text) if conditions::range_applies(headers, &shown.validators) => range::parse(text, file.size),
         _ => Ranges::Whole,
     };
-    let content_type = content_type(content).await?;
     match ranges {
         Ranges::Unsatisfiable => {
             let mut response =
@@ -330,15 +362,17 @@ async fn whole_or_parts(
             set(&mut response, header::CONTENT_RANGE, range::unsatisfied(file.size));
             Ok(response)
         }
-        Ranges::Parts(parts) if parts.len() > 1 => Ok(multipart(content, &parts, content_type)),
+        Ranges::Parts(parts) if parts.len() > 1 => {
+            Ok(multipart(content, &parts, content_type(content).await?))
+        }
         Ranges::Parts(parts) if !parts.is_empty() => {
-            let mut response = one(method, content, parts[0], content_type).await?;
+            let mut response = one(method, content, parts[0], shown).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, header::CONTENT_RANGE, parts[0].content_range(file.size));
             Ok(response)
         }
         Ranges::Whole | Ranges::Parts(_) => {
-            one(method, content, Part { start: 0, end: file.size }, content_type).await
+            one(method, content, Part { start: 0, end: file.size }, shown).await
         }
     }
 }
@@ -354,9 +388,11 @@ async fn content_type(content: &Content) -> Result<&str> {
 }
 
 /// One stretch of bytes. The first of them are verified before the answer begins, so that damage is an error.
-async fn one(method: &Method, content: &Content, part: Part, content_type: &str) -> Result<Response<Body>> {
+async fn one(method: &Method, content: &Content, part: Part, shown: &Shown) -> Result<Response<Body>> {
     let mut response = empty(StatusCode::OK);
-    set(&mut response, header::CONTENT_TYPE, content_type);
+    if let Some(content_type) = shown.content_type(content).await? {
+        set(&mut response, header::CONTENT_TYPE, content_type);
+    }
     let range = part.start..part.end;
     if *method == Method::HEAD {
         set(&mut response, header::CONTENT_LENGTH, part.length().to_string());

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Response, StatusCode, header};
 use cacheroach_api::convert::from_timestamp;
 use cacheroach_api::method::{principals, tokens};
@@ -17,9 +16,8 @@ use super::answer::{self, set};
 use super::config;
 use super::login_page::{HandOver, LoginPage, ProvisionPage};
 use crate::body::Body;
-use crate::caller;
+use crate::caller::{self, Head};
 use crate::patience::IDLE;
-use crate::peer;
 use crate::status;
 
 /// How large the form of the login page may be.
@@ -31,17 +29,17 @@ const HAND_OVER: &str = "x-cacheroach-handover";
 /// Who one is, and how the command line becomes the same; or the form to log in with.
 pub(super) async fn provision(
     service: &Service,
-    parts: &Parts,
+    head: &Head,
     host: &Host,
     spelled: &str,
     secure: bool,
 ) -> Result<Response<Body>> {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
         return Ok(only("GET, HEAD"));
     }
-    config::must_navigate(&parts.headers)?;
-    let mut response = match hand_over(|name| caller::query(parts, name)) {
-        Ok(to) => page(service, parts, host, spelled, secure, to).await?,
+    config::must_navigate(&head.headers)?;
+    let mut response = match hand_over(|name| caller::query(head, name)) {
+        Ok(to) => page(service, head, host, spelled, secure, to).await?,
         Err(problem) => answer::text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
     };
     response.headers_mut().insert(HAND_OVER, HeaderValue::from_static("secret"));
@@ -50,13 +48,13 @@ pub(super) async fn provision(
 
 async fn page(
     service: &Service,
-    parts: &Parts,
+    head: &Head,
     host: &Host,
     spelled: &str,
     secure: bool,
     to: HandOver,
 ) -> Result<Response<Body>> {
-    let (caller, stale) = caller::of_http(service, parts).await?;
+    let (caller, stale) = caller::of_http(service, head).await?;
     let mut response = if caller.is_anonymous() {
         form(&LoginPage { host: spelled, user: "", problem: None, to: &to }, StatusCode::UNAUTHORIZED)
     } else {
@@ -87,19 +85,19 @@ async fn greeted(service: &Service, caller: &Caller) -> Result<(String, String)>
 /// The form of the login page: the session goes into a cookie.
 pub(super) async fn log_in(
     service: &Service,
-    parts: &Parts,
+    head: &Head,
     body: &mut Incoming,
     secure: bool,
 ) -> Result<Response<Body>> {
-    must_be_own_form(parts)?;
-    if parts.method != Method::POST {
+    must_be_own_form(head)?;
+    if head.method != Method::POST {
         return Ok(only("POST"));
     }
-    let text = read_form(parts, body).await?;
+    let text = read_form(head, body).await?;
     let field = |name: &str| caller::of_form(&text, name);
     let to = hand_over(field).map_err(|problem| Error::invalid("form", problem))?;
     let (user, password) = (field("user").unwrap_or_default(), field("password").unwrap_or_default());
-    let nobody = service.anonymous().await?.from(peer::of(&parts.extensions));
+    let nobody = service.anonymous().await?.from(Some(head.peer));
     let request = LoginRequest { user: user.clone(), password, valid_for: None };
     let issued = match service.call::<tokens::Login>(&nobody, request).await {
         Ok(issued) => issued,
@@ -111,8 +109,8 @@ pub(super) async fn log_in(
             | Error::ReadOnly),
         ) => {
             let problem = error.to_string();
-            let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            let host = host.or_else(|| parts.uri.host()).unwrap_or_default();
+            let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            let host = host.or_else(|| head.uri.host()).unwrap_or_default();
             let page = LoginPage { host, user: &user, problem: Some(&problem), to: &to };
             return Ok(form(&page, status::http(&error)));
         }
@@ -127,12 +125,12 @@ pub(super) async fn log_in(
 }
 
 /// Ends the session that the browser holds.
-pub(super) async fn log_out(service: &Service, parts: &Parts) -> Result<Response<Body>> {
-    must_be_own_form(parts)?;
-    if parts.method != Method::POST {
+pub(super) async fn log_out(service: &Service, head: &Head) -> Result<Response<Body>> {
+    must_be_own_form(head)?;
+    if head.method != Method::POST {
         return Ok(only("POST"));
     }
-    let (caller, _) = caller::of_http(service, parts).await?;
+    let (caller, _) = caller::of_http(service, head).await?;
     if !caller.is_anonymous() && caller.session().id.is_some() {
         let kind = Some(invalidate_request::Kind::Current(true));
         service.call::<tokens::Invalidate>(&caller, InvalidateRequest { kind }).await?;
@@ -157,15 +155,15 @@ fn only(methods: &str) -> Response<Body> {
 }
 
 /// With or without a cookie: nobody logs others in or out from elsewhere.
-fn must_be_own_form(parts: &Parts) -> Result<()> {
-    if caller::is_cross_site_write(parts) {
+fn must_be_own_form(head: &Head) -> Result<()> {
+    if caller::is_cross_site_write(head) {
         return Err(Error::denied("a write from another site"));
     }
     Ok(())
 }
 
-async fn read_form(parts: &Parts, body: &mut Incoming) -> Result<String> {
-    let declared = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+async fn read_form(head: &Head, body: &mut Incoming) -> Result<String> {
+    let declared = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Error::invalid("Content-Type", "application/x-www-form-urlencoded"));

@@ -15,7 +15,7 @@ use crate::status;
 ///
 /// The error page stands for all that is not found, and for all that the caller may not know of: which of them it is
 /// does not show.
-pub(super) async fn instead(service: &Service, asked: &Asked, error: Error) -> Result<Response<Body>> {
+pub(super) async fn instead(service: &Service, asked: &Asked<'_>, error: Error) -> Result<Response<Body>> {
     if status::http(&error) != StatusCode::NOT_FOUND {
         return Err(error);
     }
@@ -39,7 +39,7 @@ pub(super) async fn instead(service: &Service, asked: &Asked, error: Error) -> R
 }
 
 /// Whether a person goes there, rather than a page that needs one certain file.
-fn is_navigation(asked: &Asked) -> bool {
+fn is_navigation(asked: &Asked<'_>) -> bool {
     let name = asked.target.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let accepted = asked.parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let takes_pages =
@@ -47,6 +47,6 @@ fn is_navigation(asked: &Asked) -> bool {
     matches!(asked.parts.method, Method::GET | Method::HEAD)
         && (takes_pages || !name.contains('.'))
         // Of a certain version there is that or none.
-        && query(&asked.parts, "version").is_none()
-        && query(&asked.parts, "versions").is_none()
+        && query(asked.parts, "version").is_none()
+        && query(asked.parts, "versions").is_none()
 }

@@ -21,7 +21,7 @@ use crate::patience::IDLE;
 pub(super) const EXPECTED_VERSION: HeaderName = HeaderName::from_static("x-cacheroach-expected-version");
 
 /// PUT and POST: the body becomes the next version of the path.
-pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -> Result<Response<Body>> {
+pub(super) async fn put(service: &Service, asked: &Asked<'_>, body: &mut Incoming) -> Result<Response<Body>> {
     let headers = &asked.parts.headers;
     must_be_whole(headers)?;
     let request = WriteRequest {
@@ -39,7 +39,7 @@ pub(super) async fn put(service: &Service, asked: &Asked, body: &mut Incoming) -
         Err(Error::Conflict(_)) => return Ok(answer::precondition_failed()),
         writer => writer?,
     };
-    let mut came = receive(&mut writer, &asked.parts, body).await;
+    let mut came = receive(&mut writer, asked.parts, body).await;
     if came.is_ok() {
         // A session may end while a body comes, and whoever sends it decides how long that takes.
         came = service.must_still_say::<contents::Write>(&asked.caller, request).await;
@@ -68,7 +68,7 @@ pub(super) fn said_version(headers: &HeaderMap) -> Result<i64> {
 
 /// What the conditions of a request come to as an expected version; none if they fail already. What depends on what is
 /// stored (RFC 9110, 13.1) is for those who may read it.
-pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Result<Option<i64>> {
+pub(super) async fn expected(service: &Service, asked: &Asked<'_>, path: &str) -> Result<Option<i64>> {
     let headers = &asked.parts.headers;
     let said = said_version(headers)?;
     if !conditions::of_write(headers) {
@@ -99,7 +99,7 @@ pub(super) async fn expected(service: &Service, asked: &Asked, path: &str) -> Re
 
 /// Why a change that names a version is not made: who means to delete that one would delete all. Who may not write hears
 /// what it always hears.
-pub(super) async fn of_a_version(service: &Service, asked: &Asked) -> Error {
+pub(super) async fn of_a_version(service: &Service, asked: &Asked<'_>) -> Error {
     let (tenant, path) = (Some(asked.tenant.into()), asked.target.path().into());
     let write = WriteRequest { tenant, path, ..Default::default() };
     match service.call::<contents::Write>(&asked.caller, write).await {
@@ -167,9 +167,9 @@ pub(super) async fn receive(to: &mut impl Sink, parts: &Parts, body: &mut Incomi
 }
 
 /// DELETE: what is not there is deleted already. With `?recursive` and a last slash, all that is below.
-pub(super) async fn delete(service: &Service, asked: &Asked) -> Result<Response<Body>> {
+pub(super) async fn delete(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>> {
     let path = asked.target.path();
-    let recursive = match query(&asked.parts, "recursive").as_deref() {
+    let recursive = match query(asked.parts, "recursive").as_deref() {
         None => false,
         Some("" | "true") if path.ends_with('/') => true,
         Some("" | "true") => {

@@ -1,6 +1,7 @@
 //! Files that were opened lately, where the store can tell whether they changed since.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cacheroach_hash::hash;
@@ -11,9 +12,10 @@ use cacheroach_store::{Result, Store};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
-/// What an entry is taken to have, to guess how many there will be; and what it has besides what is counted.
+/// What an entry is taken to have, to guess how many there will be; and what it has besides what is counted: a front end's
+/// headers, too.
 const USUAL_SIZE: u64 = 4 << 10;
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 1024;
 
 /// A file as it was found.
 pub(crate) struct Found {
@@ -22,6 +24,8 @@ pub(crate) struct Found {
     pub(crate) pieces: Vec<Piece>,
     /// All of its bytes, verified, if they came with it.
     pub(crate) whole: Option<Bytes>,
+    /// What a front end made of it.
+    pub(crate) shown: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Found {
@@ -35,7 +39,7 @@ impl Found {
             }
             _ => None,
         };
-        Found { file, pieces, whole }
+        Found { file, pieces, whole, shown: OnceLock::new() }
     }
 
     /// Whether nothing of it is missing: a chunk that is missing may come back without a change to the file.
