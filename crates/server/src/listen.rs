@@ -1,15 +1,17 @@
 //! Connections: accepting them, bounding them, and letting go of them in the end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::http::{HeaderValue, Version, header};
+use ::http::{HeaderValue, Request, Response, Version, header};
 use cacheroach_model::Networks;
 use cacheroach_service::Service;
 use futures::FutureExt as _;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,7 +22,7 @@ use crate::http::framing::{MAX_LINE, Strict};
 use crate::patience::{IDLE, Patient};
 use crate::peer;
 use crate::route::Router;
-use crate::stalled::Waiting;
+use crate::stalled::{Waiting, Watched};
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -121,38 +123,48 @@ struct Entrance {
     leaving: Arc<AtomicBool>,
 }
 
+/// One connection, as far as its requests are concerned.
+struct Connection {
+    entrance: Entrance,
+    /// Whose it is: perhaps a proxy's.
+    peer: IpAddr,
+    waiting: Arc<Waiting>,
+}
+
+impl Connection {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Watched>, Infallible> {
+        let Entrance { router, proxies, leaving } = &self.entrance;
+        let answering = self.waiting.begin(request.version());
+        let peer = peer::before(proxies, self.peer, request.headers());
+        // HTTP/2 has a message of its own for that.
+        let says_so = request.version() < Version::HTTP_2;
+        let mut response = router.route(request, peer).await;
+        if says_so && leaving.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| answering.watch(body)))
+    }
+}
+
 fn spawn(
     stream: TcpStream,
-    connection: IpAddr,
+    peer: IpAddr,
     permit: OwnedSemaphorePermit,
     entrance: Entrance,
     graceful: &GracefulShutdown,
 ) {
-    let waiting = Waiting::default();
-    let watching = waiting.clone();
-    let serve = hyper::service::service_fn(move |request: ::http::Request<hyper::body::Incoming>| {
-        let (router, waiting) = (entrance.router.clone(), watching.clone());
-        let leaving = Arc::clone(&entrance.leaving);
-        let peer = peer::before(&entrance.proxies, connection, request.headers());
-        async move {
-            let version = request.version();
-            let mut response = router.route(request, peer).await;
-            // HTTP/2 has a message of its own for that.
-            if version < Version::HTTP_2 && leaving.load(Ordering::Relaxed) {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, std::convert::Infallible>(response.map(|body| waiting.watch(body, version)))
-        }
-    });
-    let stream = Strict::new(Patient::new(stream, HEAD_TIMEOUT, IDLE, Arc::clone(&waiting.sent)));
-    let connection = builder().serve_connection(TokioIo::new(stream), serve).into_owned();
-    let connection = graceful.watch(connection);
+    let waiting = Arc::new(Waiting::default());
+    let connection = Arc::new(Connection { entrance, peer, waiting: Arc::clone(&waiting) });
+    let serve = hyper::service::service_fn(move |request| Arc::clone(&connection).answer(request));
+    let stream = Strict::new(Patient::new(stream, IDLE, Arc::clone(&waiting)), Arc::clone(&waiting));
+    let serving = graceful.watch(builder().serve_connection(TokioIo::new(stream), serve).into_owned());
     tokio::spawn(async move {
         tokio::select! {
-            ended = connection => if let Err(error) = ended {
+            biased;
+            ended = serving => if let Err(error) = ended {
                 tracing::debug!(error = &*error, "connection ended");
             },
-            () = waiting.stalled(IDLE) => tracing::debug!("a connection was let go: nobody takes what it asked for"),
+            () = waiting.in_vain(IDLE, HEAD_TIMEOUT) => tracing::debug!("a connection was let go: its peer does nothing"),
         }
         drop(permit);
     });

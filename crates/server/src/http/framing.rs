@@ -3,9 +3,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stalled::Waiting;
 
 /// The longest line of a head. hyper's `max_buf_size` must not be above it: then a head that is too long gets hyper's 431
 /// or 414 and not our 400.
@@ -25,12 +28,14 @@ pub(crate) struct Strict<S> {
     framing: Framing,
     /// What is left to be read once the peer has broken the rules.
     last_words: Option<&'static [u8]>,
+    /// Is told when the connection turns out to speak HTTP/2.
+    waiting: Arc<Waiting>,
 }
 
 impl<S> Strict<S> {
     /// Watches over a connection from its first byte on.
-    pub(crate) fn new(inner: S) -> Self {
-        Strict { inner, framing: Framing::default(), last_words: None }
+    pub(crate) fn new(inner: S, waiting: Arc<Waiting>) -> Self {
+        Strict { inner, framing: Framing::default(), last_words: None, waiting }
     }
 }
 
@@ -41,6 +46,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
             let Err(violation) = this.framing.push(&buf.filled()[before..]) else {
+                if matches!(this.framing.state, State::Through) {
+                    this.waiting.speaks_http2();
+                }
                 return Poll::Ready(Ok(()));
             };
             buf.set_filled(before + violation.at);
@@ -587,7 +595,7 @@ mod tests {
                 let (mut client, server) = tokio::io::duplex(1 << 20);
                 client.write_all(&bytes).await.unwrap();
                 drop(client);
-                let (mut strict, mut read) = (Strict::new(server), Vec::new());
+                let (mut strict, mut read) = (Strict::new(server, Arc::default()), Vec::new());
                 for size in sizes.iter().cycle() {
                     let mut buf = vec![0; *size];
                     match strict.read(&mut buf).await.unwrap() {
@@ -635,7 +643,7 @@ mod tests {
             });
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder.http1().max_buf_size(MAX_LINE);
-            let _ = builder.serve_connection(TokioIo::new(Strict::new(server)), echo).await;
+            let _ = builder.serve_connection(TokioIo::new(Strict::new(server, Arc::default())), echo).await;
         });
         for piece in pieces {
             let _ = client.write_all(piece).await;
