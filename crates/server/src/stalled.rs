@@ -153,7 +153,9 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn endless() -> Body {
-        Body::new(StreamBody::new(stream::repeat(()).map(|()| Ok(Frame::data(Bytes::from_static(b"x"))))))
+        crate::body::flowing(StreamBody::new(
+            stream::repeat(()).map(|()| Ok(Frame::data(Bytes::from_static(b"x")))),
+        ))
     }
 
     fn watch(waiting: &Arc<Waiting>, body: Body) -> Watched {
@@ -240,7 +242,7 @@ mod tests {
     async fn a_body_that_waits_for_the_store_is_not_stalled() {
         let waiting = Arc::new(Waiting::default());
         let pending = stream::pending::<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>();
-        let mut body = watch(&waiting, Body::new(StreamBody::new(pending)));
+        let mut body = watch(&waiting, crate::body::flowing(StreamBody::new(pending)));
         let asked = tokio::time::timeout(Duration::ZERO, body.frame()).await;
         assert!(asked.is_err());
         let never = tokio::time::timeout(100 * PATIENCE, in_vain(&waiting)).await;

@@ -25,7 +25,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::patience::IDLE;
 use crate::{caller, peer, status};
 use arriving::Arriving;
@@ -157,7 +157,7 @@ impl Grpc {
 
 fn respond(response: Response<tonic::body::Body>) -> Response<Body> {
     use http_body_util::BodyExt as _;
-    response.map(|body| Body::new(body.map_err(Into::into)))
+    response.map(|body| body::flowing(body.map_err(Into::into)))
 }
 
 /// What the path asks for, if there is no such thing.

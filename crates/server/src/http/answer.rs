@@ -1,17 +1,14 @@
 //! Answers without a file in them.
 
-use std::convert::Infallible;
-
 use ::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use cacheroach_model::Timestamp;
 use cacheroach_service::Error;
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Empty, Full};
 
 use super::date;
 use super::problem::Problem;
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::caller::{COOKIE, HOST_COOKIE};
 use crate::status;
 
@@ -21,12 +18,8 @@ pub(super) const OWN_PAGE: &str = "default-src 'none'; style-src 'unsafe-inline'
 /// As many headers as an answer has, or more.
 const HEADERS: usize = 12;
 
-pub(super) fn body(bytes: impl Into<Bytes>) -> Body {
-    Body::new(Full::new(bytes.into()).map_err(|never: Infallible| match never {}))
-}
-
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::new(Empty::new().map_err(|never: Infallible| match never {})));
+    let mut response = Response::new(body::whole(Bytes::new()));
     *response.status_mut() = status;
     // What a file's answer has: a map that grows is moved three times.
     response.headers_mut().reserve(HEADERS);
@@ -35,7 +28,7 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 
 pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     let mut response = empty(status);
-    *response.body_mut() = body(text);
+    *response.body_mut() = body::whole(text);
     set(&mut response, header::CONTENT_TYPE, "text/plain; charset=utf-8");
     set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     response

@@ -22,7 +22,7 @@ use super::conditions::{self, Validators, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
 use super::{Asked, date, media, metadata, static_site, target};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::caller::query;
 use crate::site;
 
@@ -330,7 +330,6 @@ pub(super) async fn serve(method: &Method, headers: &HeaderMap, content: Content
     set(&mut response, header::ETAG, shown.etag.clone());
     set(&mut response, header::LAST_MODIFIED, shown.last_modified.clone());
     set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
-    set_fixed(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
     set_fixed(&mut response, header::VARY, "Authorization, Cookie");
     set_version(&mut response, shown.version.clone());
@@ -398,7 +397,7 @@ async fn one(method: &Method, content: &Content, part: Part, shown: &Shown) -> R
         set(&mut response, header::CONTENT_LENGTH, part.length().to_string());
     } else if let Some(bytes) = content.at_hand(&range) {
         // Its length is known without being said.
-        *response.body_mut() = answer::body(bytes);
+        *response.body_mut() = body::whole(bytes);
     } else {
         let mut bytes = content.read(range);
         let first = bytes.try_next().await?;
@@ -433,7 +432,7 @@ fn multipart(content: &Content, parts: &[Part], content_type: &str) -> Response<
 
 /// Damage in the middle ends the stream: hyper then cuts the connection, and the client sees that bytes are missing.
 fn stream_body(bytes: Stream<Bytes>) -> Body {
-    Body::new(StreamBody::new(bytes.map(|part| match part {
+    body::flowing(StreamBody::new(bytes.map(|part| match part {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(error) => Err(error.into()),
     })))

@@ -7,9 +7,9 @@ use ::http::{HeaderMap, Response, StatusCode, header};
 use cacheroach_service::{Error, Hint};
 use serde_json::json;
 
-use super::answer::{self, OWN_PAGE, set};
+use super::answer::{OWN_PAGE, set};
 use super::page::Text;
-use crate::body::Body;
+use crate::body::{self, Body};
 
 /// What is said where there is nothing to be seen, whether or not there is something.
 const NOTHING: &str =
@@ -98,7 +98,7 @@ pub(super) fn shown(mut response: Response<Body>, form: Form) -> Response<Body> 
         Form::Page => ("text/html; charset=utf-8", page(status, &problem)),
         Form::Json => ("application/problem+json", json(status, &problem)),
     };
-    *response.body_mut() = answer::body(content);
+    *response.body_mut() = body::whole(content);
     set(&mut response, header::CONTENT_TYPE, content_type);
     set(&mut response, header::CONTENT_SECURITY_POLICY, OWN_PAGE);
     response
