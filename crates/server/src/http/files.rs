@@ -1,8 +1,5 @@
 //! Reading files and directories.
 
-use std::fmt::Write as _;
-use std::sync::OnceLock;
-
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -10,7 +7,7 @@ use cacheroach_api::content::{BrowseRequest, OpenRequest};
 use cacheroach_api::convert::{from_timestamp, timestamp};
 use cacheroach_api::file::ListVersionsRequest;
 use cacheroach_api::method::contents;
-use cacheroach_model::{Entry, File, Timestamp};
+use cacheroach_model::{Entry, Timestamp};
 use cacheroach_service::{Content, Directory, Error, Result, Service, Stream};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::StreamBody;
@@ -18,10 +15,11 @@ use hyper::body::Frame;
 use serde_json::json;
 
 use super::answer::{self, empty, set, set_fixed, set_version};
-use super::conditions::{self, Validators, Verdict};
+use super::conditions::{self, Verdict};
 use super::page::{Page, Row};
 use super::range::{self, Part, Ranges};
-use super::{Asked, date, media, metadata, static_site, target};
+use super::representation::{Representation, content_type, known_type};
+use super::{Asked, date, metadata, static_site, target};
 use crate::body::{self, Body};
 use crate::caller::query;
 use crate::site;
@@ -236,11 +234,6 @@ fn wants_json(headers: &HeaderMap) -> bool {
     json.0 > 0.0 && json > html
 }
 
-/// The type that was given with the file, else that of its name.
-fn known_type(file: &File) -> Option<&str> {
-    if file.content_type.is_empty() { media::by_name(file.path.name()) } else { Some(&file.content_type) }
-}
-
 /// The time whose state a request asks for (RFC 3339).
 fn as_of(parts: &Parts) -> Result<Option<Timestamp>> {
     let Some(text) = query(parts, "as_of") else { return Ok(None) };
@@ -275,83 +268,35 @@ async fn history(service: &Service, asked: &Asked<'_>) -> Result<Response<Body>>
     Ok(answer::page("application/json", text))
 }
 
-/// What answers say of a file, whichever part of it they have.
-struct Shown {
-    validators: Validators,
-    etag: HeaderValue,
-    last_modified: HeaderValue,
-    version: HeaderValue,
-    /// Once somebody has looked; nothing where it is no header.
-    content_type: OnceLock<Option<HeaderValue>>,
-}
-
-impl Shown {
-    fn of(file: &File) -> Self {
-        let validators = validators(file);
-        let header = |text: &str| HeaderValue::from_str(text).expect("digits, letters and quotes");
-        Shown {
-            etag: header(&validators.etag),
-            last_modified: header(&date::format(file.modified_at)),
-            version: HeaderValue::from(file.version.0),
-            content_type: OnceLock::new(),
-            validators,
-        }
-    }
-
-    async fn content_type(&self, content: &Content) -> Result<Option<HeaderValue>> {
-        if let Some(known) = self.content_type.get() {
-            return Ok(known.clone());
-        }
-        let found = HeaderValue::from_str(content_type(content).await?).ok();
-        Ok(self.content_type.get_or_init(|| found).clone())
-    }
-}
-
-/// The length of an entity tag: a SHA-256 in hexadecimal, in quotes.
-const ETAG: usize = 66;
-
-/// What tells one content of a file from another.
-pub(super) fn validators(file: &File) -> Validators {
-    let mut etag = String::with_capacity(ETAG);
-    // A string takes whatever is written to it.
-    let _ = write!(etag, "\"{}\"", file.hash);
-    Validators { etag, modified: whole_seconds(file.modified_at) }
-}
-
 /// A file as it is asked for: all of it, parts of it, or only what is known of it.
 pub(super) async fn serve(method: &Method, headers: &HeaderMap, content: Content) -> Result<Response<Body>> {
     let file = content.file();
-    let shown = content.shown(Shown::of);
-    let mut response = match conditions::check(headers, true, Some(&shown.validators)) {
+    let known = content.derived(Representation::of);
+    let mut response = match conditions::check(headers, true, Some(&known.validators)) {
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
         Verdict::Failed => empty(StatusCode::PRECONDITION_FAILED),
-        Verdict::Proceed => whole_or_parts(method, headers, &content, &shown).await?,
+        Verdict::Proceed => whole_or_parts(method, headers, &content, &known).await?,
     };
-    set(&mut response, header::ETAG, shown.etag.clone());
-    set(&mut response, header::LAST_MODIFIED, shown.last_modified.clone());
+    set(&mut response, header::ETAG, known.etag.clone());
+    set(&mut response, header::LAST_MODIFIED, known.last_modified.clone());
     set_fixed(&mut response, header::ACCEPT_RANGES, "bytes");
     set_fixed(&mut response, header::CONTENT_SECURITY_POLICY, USER_CONTENT);
     set_fixed(&mut response, header::VARY, "Authorization, Cookie");
-    set_version(&mut response, shown.version.clone());
+    set_version(&mut response, known.version.clone());
     metadata::show(response.headers_mut(), &file.metadata);
     Ok(response)
-}
-
-/// The precision of `Last-Modified`.
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_seconds(time.seconds())
 }
 
 async fn whole_or_parts(
     method: &Method,
     headers: &HeaderMap,
     content: &Content,
-    shown: &Shown,
+    known: &Representation,
 ) -> Result<Response<Body>> {
     let file = content.file();
     let ranges = headers.get(header::RANGE).filter(|_| *method == Method::GET);
     let ranges = match ranges.and_then(|value| value.to_str().ok()) {
-        Some(text) if conditions::range_applies(headers, &shown.validators) => range::parse(text, file.size),
+        Some(text) if conditions::range_applies(headers, &known.validators) => range::parse(text, file.size),
         _ => Ranges::Whole,
     };
     match ranges {
@@ -365,31 +310,26 @@ async fn whole_or_parts(
             Ok(multipart(content, &parts, content_type(content).await?))
         }
         Ranges::Parts(parts) if !parts.is_empty() => {
-            let mut response = one(method, content, parts[0], shown).await?;
+            let mut response = one(method, content, parts[0], known).await?;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, header::CONTENT_RANGE, parts[0].content_range(file.size));
             Ok(response)
         }
         Ranges::Whole | Ranges::Parts(_) => {
-            one(method, content, Part { start: 0, end: file.size }, shown).await
+            one(method, content, Part { start: 0, end: file.size }, known).await
         }
     }
 }
 
-/// As given, else by the name, else by the first bytes.
-async fn content_type(content: &Content) -> Result<&str> {
-    let file = content.file();
-    if let Some(known) = known_type(file) {
-        return Ok(known);
-    }
-    let head = content.read(0..file.size.min(512)).try_next().await?.unwrap_or_default();
-    Ok(media::sniff(&head))
-}
-
 /// One stretch of bytes. The first of them are verified before the answer begins, so that damage is an error.
-async fn one(method: &Method, content: &Content, part: Part, shown: &Shown) -> Result<Response<Body>> {
+async fn one(
+    method: &Method,
+    content: &Content,
+    part: Part,
+    known: &Representation,
+) -> Result<Response<Body>> {
     let mut response = empty(StatusCode::OK);
-    if let Some(content_type) = shown.content_type(content).await? {
+    if let Some(content_type) = known.content_type(content).await? {
         set(&mut response, header::CONTENT_TYPE, content_type);
     }
     let range = part.start..part.end;

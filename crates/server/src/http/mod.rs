@@ -20,6 +20,7 @@ mod metadata;
 mod page;
 mod problem;
 mod range;
+mod representation;
 mod static_site;
 mod target;
 mod visit;

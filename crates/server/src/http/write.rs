@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::answer::{self, set, set_version};
 use super::conditions::{self, Verdict};
-use super::{Asked, files, media, metadata};
+use super::{Asked, media, metadata, representation};
 use crate::body::Body;
 use crate::caller::query;
 use crate::patience::IDLE;
@@ -88,7 +88,7 @@ pub(super) async fn expected(service: &Service, asked: &Asked<'_>, path: &str) -
         Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error),
     };
-    let validators = current.as_ref().map(|current| files::validators(current.file()));
+    let validators = current.as_ref().map(|current| representation::validators(current.file()));
     if conditions::check(headers, false, validators.as_ref()) != Verdict::Proceed {
         return Ok(None);
     }

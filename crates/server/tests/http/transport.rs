@@ -1,6 +1,7 @@
 //! HTTP as bytes: what is ambiguous, too large or too slow.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -238,6 +239,37 @@ async fn a59_who_sends_a_head_slowly_holds_up_nobody() {
     let mut answer = Vec::new();
     first_whole.read_to_end(&mut answer).await.unwrap();
     assert_eq!(replies(&answer)[0].body, b"hello", "in the end it is served");
+}
+
+/// Time passes at once wherever nothing but time is waited for.
+#[tokio::test]
+async fn a59_who_sends_no_head_is_let_go_and_who_waits_for_an_answer_is_not() {
+    let site = Site::new().await;
+    site.put("/f", "hello").await;
+    let head = site.head("GET", "/f");
+    let whole = format!("{head}\r\n");
+    tokio::time::pause();
+    for sent in ["", "G", "PRI * HT", &head[..head.len() / 2], &head, &whole, &whole.repeat(3)] {
+        let mut stream = TcpStream::connect(site.server.addr()).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let (begun, mut answers) = (tokio::time::Instant::now(), Vec::new());
+        stream.read_to_end(&mut answers).await.unwrap();
+        assert_eq!(replies(&answers).len(), sent.matches("\r\n\r\n").count(), "{sent}");
+        let seconds = begun.elapsed().as_secs();
+        // It also passes while the store is waited for.
+        assert!((30..100).contains(&seconds), "{sent}: {seconds}");
+    }
+    // A body that is sent slowly, but sent.
+    let mut stream = TcpStream::connect(site.server.addr()).await.unwrap();
+    let put = site.head("PUT", "/slow") + "Content-Length: 5\r\nConnection: close\r\n\r\n";
+    stream.write_all(put.as_bytes()).await.unwrap();
+    for byte in b"hello" {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(replies(&answer)[0].status, 202);
 }
 
 /// The status of a GET with a request line of so many bytes, without its line end.

@@ -25,7 +25,7 @@ pub(crate) struct Found {
     /// All of its bytes, verified, if they came with it.
     pub(crate) whole: Option<Bytes>,
     /// What a front end made of it.
-    pub(crate) shown: OnceLock<Arc<dyn Any + Send + Sync>>,
+    pub(crate) derived: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Found {
@@ -39,7 +39,7 @@ impl Found {
             }
             _ => None,
         };
-        Found { file, pieces, whole, shown: OnceLock::new() }
+        Found { file, pieces, whole, derived: OnceLock::new() }
     }
 
     /// Whether nothing of it is missing: a chunk that is missing may come back without a change to the file.
@@ -202,6 +202,27 @@ mod tests {
         let found = openings.open(&store, one, &path, None, false).await.unwrap().unwrap();
         let again = openings.open(&store, one, &path, None, false).await.unwrap().unwrap();
         assert!(Arc::ptr_eq(&found, &again), "it is remembered");
+    }
+
+    #[tokio::test]
+    async fn p4_what_is_derived_of_a_file_is_made_once_and_anew_for_what_comes_after_it() {
+        let World { dir: _dir, store, tenant, openings, path } = world().await;
+        let made = AtomicU64::new(0);
+        let size = |file: &File| {
+            made.fetch_add(1, Ordering::SeqCst);
+            file.size
+        };
+        for (content, times) in [("a", 1), ("bc", 2)] {
+            put(&store, tenant, &path, content).await;
+            for _ in 0..3 {
+                let found = openings.open(&store, tenant, &path, None, false).await.unwrap().unwrap();
+                let content = Content::new(store.clone(), tenant, found, None);
+                assert_eq!(*content.derived(size), content.file().size);
+                // Another front end's, which is not kept.
+                assert_eq!(*content.derived(|file| file.path.to_string()), "/f");
+            }
+            assert_eq!(made.load(Ordering::SeqCst), times);
+        }
     }
 
     #[tokio::test]

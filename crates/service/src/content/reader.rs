@@ -43,9 +43,9 @@ impl Content {
     /// What a front end makes of that, made once for as long as the file is remembered as it is. It must depend on nothing
     /// else: other callers get the same. The first kind that is asked for is kept; another is made anew each time.
     #[must_use]
-    pub fn shown<T: Any + Send + Sync>(&self, make: impl Fn(&File) -> T) -> Arc<T> {
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl Fn(&File) -> T) -> Arc<T> {
         let made = || Arc::new(make(self.file()));
-        let kept: Arc<dyn Any + Send + Sync> = self.found.shown.get_or_init(|| made()).clone();
+        let kept: Arc<dyn Any + Send + Sync> = self.found.derived.get_or_init(|| made()).clone();
         kept.downcast().unwrap_or_else(|_| made())
     }
 
