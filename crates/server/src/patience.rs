@@ -22,7 +22,7 @@ pub(crate) struct Patient<S> {
     /// How long the peer may take nothing, and the clock that runs while it does.
     idle: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Is told how many bytes the peer has taken.
+    /// Is told how many bytes the peer has taken, and while it takes none.
     waiting: Arc<Waiting>,
 }
 
@@ -41,9 +41,12 @@ impl<S> Patient<S> {
     /// Passes on what came of a write, and starts or stops the clock.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.waiting.is_held_up.store(false, Ordering::Relaxed);
+            }
             return written;
         }
+        self.waiting.is_held_up.store(true, Ordering::Relaxed);
         let idle = self.idle;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(idle)));
         stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -116,5 +119,21 @@ mod tests {
         });
         ours.write_all(&[0; 100]).await.unwrap();
         slow.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_right_now_is_known_by_it() {
+        let (mut peer, ours) = duplex(16);
+        let waiting = Arc::new(Waiting::default());
+        let mut ours = Patient::new(ours, IDLE, Arc::clone(&waiting));
+        let held_up = || waiting.is_held_up.load(Ordering::Relaxed);
+        ours.write_all(&[0; 16]).await.unwrap();
+        assert!(!held_up());
+        let last = tokio::spawn(async move { ours.write_all(&[0; 8]).await.map(|()| ours) });
+        sleep(IDLE / 2).await;
+        assert!(held_up());
+        peer.read_exact(&mut [0; 16]).await.unwrap();
+        let _ours = last.await.unwrap().unwrap();
+        assert!(!held_up());
     }
 }

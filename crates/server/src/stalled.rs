@@ -31,6 +31,8 @@ pub(crate) struct Waiting {
     over: AtomicU64,
     /// Bytes that the connection has sent.
     pub(crate) sent: AtomicU64,
+    /// Whether the peer takes none of them right now, of whatever answer: how long it may is for `patience.rs`.
+    pub(crate) is_held_up: AtomicBool,
     is_http2: AtomicBool,
 }
 
@@ -47,7 +49,8 @@ impl Waiting {
     }
 
     /// Answers once nobody is to be waited for any longer: a body has waited for so long (`body`) on a connection that
-    /// sends nothing; or, over HTTP/1, no request has come for so long (`head`, or up to a quarter of `body` more).
+    /// sends nothing; or, over HTTP/1, no request has come for so long (`head`) since the last answer was taken. Either may
+    /// take a quarter of `body` more.
     pub(crate) async fn in_vain(&self, body: Duration, head: Duration) {
         let (mut quiet, mut seen) = (Instant::now(), (0, 0));
         loop {
@@ -56,7 +59,9 @@ impl Waiting {
                 return;
             }
             let (begun, sent) = (self.begun.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed));
-            let is_busy = begun != self.over.load(Ordering::Relaxed) || self.is_http2.load(Ordering::Relaxed);
+            let is_busy = begun != self.over.load(Ordering::Relaxed)
+                || self.is_held_up.load(Ordering::Relaxed)
+                || self.is_http2.load(Ordering::Relaxed);
             if is_busy || seen != (begun, sent) {
                 (quiet, seen) = (Instant::now(), (begun, sent));
             } else if quiet.elapsed() >= head {
@@ -184,6 +189,11 @@ mod tests {
                 waiting.sent.fetch_add(1, Ordering::Relaxed);
                 sleep(PATIENCE / 5).await;
             }
+            waiting.is_held_up.store(true, Ordering::Relaxed);
+            sleep(2 * PATIENCE).await;
+            waiting.is_held_up.store(false, Ordering::Relaxed);
+            waiting.sent.fetch_add(1, Ordering::Relaxed);
+            sleep(PATIENCE / 3).await;
             // Requests with rests between them.
             for _ in 0..100 {
                 drop(waiting.begin(Version::HTTP_11));

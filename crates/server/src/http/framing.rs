@@ -142,7 +142,7 @@ enum State {
     /// The first line of a head, or empty lines before it.
     RequestLine,
     /// A header field, or the end of the head.
-    Field(Head),
+    Field(HeadSoFar),
     /// So many bytes of a body are to come.
     Body(u64),
     /// The line before a chunk.
@@ -163,7 +163,7 @@ impl State {
 
 /// What a head has said so far.
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct HeadSoFar {
     is_1_0: bool,
     has_host: bool,
     length: Option<u64>,
@@ -312,7 +312,7 @@ fn after(state: State, line: &[u8]) -> Result<State, Fault> {
     }
 }
 
-fn request_line(line: &[u8]) -> Result<Head, Fault> {
+fn request_line(line: &[u8]) -> Result<HeadSoFar, Fault> {
     let mut words = line.split(|&byte| byte == b' ');
     let (method, target, version) = (words.next(), words.next(), words.next());
     let is_1_0 = match version {
@@ -325,11 +325,11 @@ fn request_line(line: &[u8]) -> Result<Head, Fault> {
             !target.is_empty() && target.iter().all(|&byte| byte > b' ' && byte != 0x7f)
         })
         && words.next().is_none();
-    let head = Head { is_1_0, has_host: false, length: None, is_chunked: false };
+    let head = HeadSoFar { is_1_0, has_host: false, length: None, is_chunked: false };
     well_formed.then_some(head).ok_or(Fault::RequestLine)
 }
 
-fn with_field(mut head: Head, line: &[u8]) -> Result<Head, Fault> {
+fn with_field(mut head: HeadSoFar, line: &[u8]) -> Result<HeadSoFar, Fault> {
     let (name, value) = field(line)?;
     if name.eq_ignore_ascii_case(b"content-length") {
         if head.length.is_some() {
@@ -351,7 +351,7 @@ fn with_field(mut head: Head, line: &[u8]) -> Result<Head, Fault> {
 }
 
 /// What follows a head.
-fn body(head: Head) -> Result<State, Fault> {
+fn body(head: HeadSoFar) -> Result<State, Fault> {
     if !head.has_host && !head.is_1_0 {
         return Err(Fault::Host);
     }

@@ -159,7 +159,7 @@ impl Http {
         let method = &asked.parts.method;
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         if !reads && method.as_str() != "COPY" && query(asked.parts, "version").is_some() {
-            let refusal = write::of_a_version(&self.service, asked).await;
+            let refusal = Box::pin(write::of_a_version(&self.service, asked)).await;
             return refuse_with(&refusal, asked.caller.is_anonymous());
         }
         let answer = if reads {

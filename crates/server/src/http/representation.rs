@@ -27,7 +27,7 @@ pub(super) struct Representation {
 impl Representation {
     pub(super) fn of(file: &File) -> Self {
         let validators = validators(file);
-        let header = |text: &str| HeaderValue::from_str(text).expect("digits, letters and quotes");
+        let header = |text: &str| HeaderValue::from_str(text).expect("printable ASCII");
         Representation {
             etag: header(&validators.etag),
             last_modified: header(&date::format(file.modified_at)),

@@ -62,7 +62,7 @@ impl Found {
         let whole = self.whole.as_ref().map_or(0, Bytes::len);
         OVERHEAD
             + 2 * self.file.path.as_str().len()
-            + self.file.content_type.len()
+            + 2 * self.file.content_type.len()
             + described
             + pieces
             + whole

@@ -1,6 +1,6 @@
 //! What a disk cache has, and in which order it was used.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// The first half of a hash, which is plenty.
 pub(super) type Name = [u8; 16];
@@ -20,8 +20,8 @@ pub(super) fn parse(written: &str) -> Option<Name> {
 pub(super) struct Index {
     entries: HashMap<Name, Entry>,
     by_use: BTreeMap<u64, Name>,
-    /// Their files are being written.
-    unfinished: HashSet<Name>,
+    /// Files that are being written, and whether they are wanted still.
+    unfinished: HashMap<Name, bool>,
     size: u64,
     last_use: u64,
     /// It was said that the disk makes trouble.
@@ -41,12 +41,16 @@ impl Index {
 
     /// Whether it is the caller who writes this file: it is not there, and nobody is at it.
     pub(super) fn begin(&mut self, name: &Name) -> bool {
-        !self.entries.contains_key(name) && self.unfinished.insert(*name)
+        let is_free = !self.entries.contains_key(name) && !self.unfinished.contains_key(name);
+        if is_free {
+            self.unfinished.insert(*name, true);
+        }
+        is_free
     }
 
-    /// A file that was begun is done or given up; tells whether it is still wanted.
+    /// A file that was begun is done or given up; tells whether it is wanted still.
     pub(super) fn end(&mut self, name: &Name) -> bool {
-        self.unfinished.remove(name)
+        self.unfinished.remove(name).unwrap_or(false)
     }
 
     /// Moves an entry to the front; tells whether there is one.
@@ -68,7 +72,9 @@ impl Index {
     }
 
     pub(super) fn forget(&mut self, name: &Name) {
-        self.unfinished.remove(name);
+        if let Some(is_wanted) = self.unfinished.get_mut(name) {
+            *is_wanted = false;
+        }
         if let Some(entry) = self.entries.remove(name) {
             self.by_use.remove(&entry.used);
             self.size -= entry.size;

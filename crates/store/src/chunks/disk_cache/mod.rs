@@ -180,13 +180,11 @@ impl Folder {
         if !self.index().begin(&name) {
             return;
         }
-        match self.fill(&name, bytes) {
-            Ok(Some(size)) => self.finish(&name, size),
-            Ok(None) => drop(self.index().end(&name)),
-            Err(error) => {
-                self.index().end(&name);
-                self.complain(&error);
-            }
+        let filled = self.fill(&name, bytes);
+        let size = *filled.as_ref().unwrap_or(&None);
+        self.finish(&name, size);
+        if let Err(error) = filled {
+            self.complain(&error);
         }
     }
 
@@ -203,18 +201,16 @@ impl Folder {
         Ok(Some(size))
     }
 
-    /// A chunk that was erased meanwhile does not come back.
-    fn finish(&self, name: &Name, size: u64) {
-        let is_wanted = {
-            let mut index = self.index();
-            let is_wanted = index.end(name);
-            if is_wanted {
-                index.add(*name, size);
+    /// A file is done, or given up. What was erased while it was written does not come back.
+    fn finish(&self, name: &Name, size: Option<u64>) {
+        let mut index = self.index();
+        let is_wanted = index.end(name);
+        match size {
+            Some(size) if is_wanted => index.add(*name, size),
+            _ => {
+                drop(index);
+                let _ = fs::remove_file(self.path(name));
             }
-            is_wanted
-        };
-        if !is_wanted {
-            let _ = fs::remove_file(self.path(name));
         }
     }
 
@@ -301,8 +297,10 @@ impl Chunks for DiskCache {
     }
 
     async fn erase(&self, chunk: &KeptChunk) -> Result<()> {
+        let erased = self.inner.erase(chunk).await;
+        // Now nobody brings it back who has not read it already.
         self.remove(self.folder.name(chunk)).await;
-        self.inner.erase(chunk).await
+        erased
     }
 
     async fn list(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {

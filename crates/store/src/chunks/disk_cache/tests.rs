@@ -144,9 +144,12 @@ fn a_chunk_that_two_keep_at_once_is_kept() {
     folder.remove(&erased);
     assert!(folder.index().begin(&erased));
     folder.remove(&erased);
+    assert!(!folder.index().begin(&erased), "its file is being written");
     folder.write(&erased, b"bytes").unwrap();
-    folder.finish(&erased, 5);
+    folder.finish(&erased, Some(5));
     assert!(!folder.path(&erased).exists(), "what was erased while it was written comes back");
+    folder.add(erased, b"bytes");
+    assert!(folder.index().touch(&erased) && folder.path(&erased).exists());
 }
 
 fn key(byte: u8) -> CacheKey {
