@@ -273,7 +273,8 @@ impl Service {
     /// Whether the chunks of an upload from the beginning of one on are these.
     pub(crate) async fn has(&self, upload: &Upload, mut from: u64, mut chunks: &[Hash]) -> Result<bool> {
         while !chunks.is_empty() {
-            let page = self.store.metadata.list_pieces(upload.tenant, rope_of(upload.id), from).await?;
+            let page =
+                self.store.metadata.list_pieces(upload.tenant, rope_of(upload.id), from..u64::MAX).await?;
             let count = page.len().min(chunks.len());
             let (these, others) = chunks.split_at(count);
             let are_these =

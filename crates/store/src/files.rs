@@ -1,5 +1,7 @@
 //! Files as they are kept: heads, versions, and the pieces of their contents.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{
@@ -196,11 +198,11 @@ pub trait Files {
         None
     }
 
-    /// Pieces of a rope in order, from the one on that holds the byte `at`; at most [`PIECES_PAGE`].
+    /// Pieces of a rope in order: those that hold bytes of a range, at most [`PIECES_PAGE`].
     ///
     /// # Errors
     /// The store's.
-    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>>;
+    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, range: Range<u64>) -> Result<Vec<Piece>>;
 
     /// Files in the byte order of their paths. Costs what it returns.
     ///

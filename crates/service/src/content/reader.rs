@@ -102,7 +102,8 @@ impl Content {
             async move {
                 let (Some(rope), false) = (rope, over) else { return Ok(None) };
                 let page = if page.is_empty() {
-                    driven(async move { Ok(store.metadata.list_pieces(tenant, rope, from).await?) }).await?
+                    driven(async move { Ok(store.metadata.list_pieces(tenant, rope, from..end).await?) })
+                        .await?
                 } else {
                     page
                 };
@@ -177,7 +178,8 @@ async fn find_moved(
     rope: RopeId,
     piece: &Piece,
 ) -> Result<Option<Piece>, StoreError> {
-    let page = store.metadata.list_pieces(tenant, rope, piece.at).await?;
+    let bytes = piece.at..piece.at + u64::from(piece.length);
+    let page = store.metadata.list_pieces(tenant, rope, bytes).await?;
     let is_elsewhere = |now: &Piece| {
         now.at == piece.at
             && now.chunk == piece.chunk

@@ -1,5 +1,6 @@
 //! Files in PostgreSQL.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -223,8 +224,8 @@ impl Files for Postgres {
         pieces::open(self, tenant, path, version).await
     }
 
-    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
-        self.run(move |client, _| pieces::list(client, tenant, rope, at).boxed()).await
+    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, range: Range<u64>) -> Result<Vec<Piece>> {
+        self.run(move |client, _| pieces::list(client, tenant, rope, range.clone()).boxed()).await
     }
 
     async fn list_files(&self, listing: &Listing) -> Result<Listed> {

@@ -1,11 +1,12 @@
 //! What files are made of, found with them and by itself.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use cacheroach_model::{File, Path, RopeId, TenantId, Version};
 use deadpool_postgres::GenericClient;
 use futures::FutureExt as _;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use super::Postgres;
 use super::row::{FILE, all, blob, count, file, get, length, limit, signed};
@@ -143,12 +144,12 @@ async fn find(
     Ok(found)
 }
 
-/// Pieces of a rope from a byte on.
+/// Pieces of a rope that hold bytes of a range.
 pub(super) async fn list(
     client: &impl GenericClient,
     tenant: TenantId,
     rope: RopeId,
-    at: u64,
+    range: Range<u64>,
 ) -> Outcome<Vec<Piece>> {
     // From the piece that holds the byte: the last one that begins at or before it.
     let sql = sql!(
@@ -156,9 +157,10 @@ pub(super) async fn list(
          FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
          WHERE p.tenant = $1 AND p.rope = $2 AND p.at >= COALESCE(
              (SELECT at FROM pieces WHERE tenant = $1 AND rope = $2 AND at <= $3 ORDER BY at DESC LIMIT 1), 0)
-         ORDER BY p.at LIMIT $4"
+             AND p.at < $4
+         ORDER BY p.at LIMIT $5"
     );
-    let values: [&(dyn ToSql + Sync); 4] =
-        [&&tenant.as_bytes()[..], &&rope.as_bytes()[..], &signed(at), &limit(PIECES_PAGE)];
-    all(client, &sql, &values, piece).await
+    let (owner, rope) = (&tenant.as_bytes()[..], &rope.as_bytes()[..]);
+    let (start, end, most) = (signed(range.start), signed(range.end), limit(PIECES_PAGE));
+    all(client, &sql, &[&owner, &rope, &start, &end, &most], piece).await
 }

@@ -1,5 +1,7 @@
 //! Files in SQLite.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use cacheroach_model::{Entry, Expected, File, Hash, PastFile, Path, RopeId, TenantId, Timestamp, Version};
@@ -76,14 +78,15 @@ fn piece(row: &Row<'_>) -> Result<Piece> {
     })
 }
 
-fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
+fn pieces(connection: &Connection, tenant: TenantId, rope: RopeId, range: &Range<u64>) -> Result<Vec<Piece>> {
     // From the piece that holds the byte: the last one that begins at or before it.
     let sql = "SELECT p.at, p.chunk, p.length, c.place, c.data
                FROM pieces p JOIN chunks c ON c.tenant = p.tenant AND c.chunk = p.chunk AND c.state = 1
                WHERE p.tenant = ?1 AND p.rope = ?2 AND p.at >= COALESCE(
-                   (SELECT MAX(at) FROM pieces WHERE tenant = ?1 AND rope = ?2 AND at <= ?3), 0)
-               ORDER BY p.at LIMIT ?4";
-    all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), signed(at), limit(PIECES_PAGE)], piece)
+                   (SELECT MAX(at) FROM pieces WHERE tenant = ?1 AND rope = ?2 AND at <= ?3), 0) AND p.at < ?4
+               ORDER BY p.at LIMIT ?5";
+    let (start, end) = (signed(range.start), signed(range.end));
+    all(connection, sql, params![tenant.as_bytes(), rope.as_bytes(), start, end, limit(PIECES_PAGE)], piece)
 }
 
 #[async_trait]
@@ -115,7 +118,7 @@ impl Files for Sqlite {
         let open = move |connection: &Connection| {
             let Some(file) = find(connection, tenant, &path, version)? else { return Ok(None) };
             let pieces = match file.rope {
-                Some(rope) => pieces(connection, tenant, rope, 0)?,
+                Some(rope) => pieces(connection, tenant, rope, &(0..file.size))?,
                 None => Vec::new(),
             };
             Ok(Some((file, pieces)))
@@ -127,8 +130,8 @@ impl Files for Sqlite {
         self.stamps.as_ref()?.of(tenant, path)
     }
 
-    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, at: u64) -> Result<Vec<Piece>> {
-        self.readers.read(move |connection| pieces(connection, tenant, rope, at)).await
+    async fn list_pieces(&self, tenant: TenantId, rope: RopeId, range: Range<u64>) -> Result<Vec<Piece>> {
+        self.readers.look_up(move |connection| pieces(connection, tenant, rope, &range)).await
     }
 
     async fn list_files(&self, listing: &Listing) -> Result<Listed> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cacheroach_model::{Entry, Expected, Metadata, Path, TenantId, Version};
 use cacheroach_store::Error;
-use cacheroach_store::files::{Browsing, Copy, CopyBelow, Listing, Moment, NewFile, PIECES_PAGE};
+use cacheroach_store::files::{Browsing, Copy, CopyBelow, Listing, Moment, NewFile, PIECES_PAGE, Piece};
 
 use crate::subject::{Subject, hash, path};
 
@@ -74,7 +74,7 @@ pub(crate) async fn equal_contents_of_a_tenant_share_a_rope(subject: &Subject) {
     };
     assert_eq!(rope(one, "/a").await, rope(one, "/b").await);
     assert_ne!(rope(one, "/a").await, rope(two, "/a").await, "p7: never across tenants");
-    assert!(metadata.list_pieces(two, rope(one, "/a").await, 0).await.unwrap().is_empty());
+    assert!(metadata.list_pieces(two, rope(one, "/a").await, 0..4).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_file_needs_its_tenant(subject: &Subject) {
@@ -211,9 +211,24 @@ pub(crate) async fn pieces_are_found_from_any_byte_on(subject: &Subject) {
     let (file, first) = metadata.open_file(tenant, &path("/a"), None).await.unwrap().unwrap();
     assert_eq!(first.len(), PIECES_PAGE);
     for at in 0..file.size {
-        let pieces = metadata.list_pieces(tenant, file.rope.unwrap(), at).await.unwrap();
-        let piece = pieces.first().unwrap();
-        assert!(piece.at <= at && at < piece.at + u64::from(piece.length), "byte {at}");
+        let pieces = async |to| metadata.list_pieces(tenant, file.rope.unwrap(), at..to).await.unwrap();
+        let holds = |piece: &Piece| piece.at <= at && at < piece.at + u64::from(piece.length);
+        let all = pieces(u64::MAX).await;
+        assert!(holds(&all[0]), "byte {at}");
+        assert!(
+            all.len() == PIECES_PAGE
+                || all.last().is_some_and(|last| last.at + u64::from(last.length) == file.size)
+        );
+        // None that is not asked for.
+        assert_eq!(pieces(at + 1).await.len(), 1, "byte {at}");
+        for to in [at + 2, at + 7] {
+            let wanted: Vec<u64> = all.iter().map(|piece| piece.at).filter(|begun| *begun < to).collect();
+            assert_eq!(
+                pieces(to).await.iter().map(|piece| piece.at).collect::<Vec<_>>(),
+                wanted,
+                "bytes {at} to {to}"
+            );
+        }
     }
     assert_eq!(subject.read(tenant, "/a", None).await.unwrap(), chunks.concat());
 }

@@ -218,7 +218,7 @@ pub(crate) async fn an_abandoned_upload_leaves_nothing(subject: &Subject) {
     metadata.abandon_upload(upload).await.unwrap();
     assert!(metadata.find_upload(upload).await.unwrap().is_none());
     let rope = cacheroach_model::RopeId::new(*upload.as_bytes());
-    assert!(metadata.list_pieces(tenant, rope, 0).await.unwrap().is_empty());
+    assert!(metadata.list_pieces(tenant, rope, 0..u64::MAX).await.unwrap().is_empty());
     let file = subject.file(tenant, "/a", &large(1));
     assert!(matches!(metadata.commit_upload(upload, 70_000, &file).await, Err(Error::LeaseLost)));
 }
@@ -228,15 +228,15 @@ pub(crate) async fn what_an_upload_has_is_listed_while_it_goes_on(subject: &Subj
         (subject.tenant().await, subject.tenant().await, subject.store().metadata);
     let upload = subject.begin(tenant, "/a").await;
     let rope = cacheroach_store::uploads::rope_of(upload);
-    assert!(metadata.list_pieces(tenant, rope, 0).await.unwrap().is_empty());
+    assert!(metadata.list_pieces(tenant, rope, 0..u64::MAX).await.unwrap().is_empty());
     subject.append(tenant, upload, 0, &[&large(1), &large(2)]).await;
-    let found = metadata.list_pieces(tenant, rope, 70_000).await.unwrap();
+    let found = metadata.list_pieces(tenant, rope, 70_000..u64::MAX).await.unwrap();
     assert_eq!(
         found.iter().map(|piece| (piece.at, piece.chunk)).collect::<Vec<_>>(),
         [(70_000, hash(&large(2)))]
     );
-    assert_eq!(metadata.list_pieces(tenant, rope, 0).await.unwrap().len(), 2);
-    assert!(metadata.list_pieces(other, rope, 0).await.unwrap().is_empty());
+    assert_eq!(metadata.list_pieces(tenant, rope, 0..u64::MAX).await.unwrap().len(), 2);
+    assert!(metadata.list_pieces(other, rope, 0..u64::MAX).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a39_an_upload_into_a_deleted_tenant_is_over(subject: &Subject) {

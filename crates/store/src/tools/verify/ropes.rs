@@ -48,7 +48,7 @@ impl Rope {
     async fn look(self, store: &Store) -> Result<Looked> {
         let (mut at, mut hash) = (0, Sha256::new());
         while at < self.size {
-            let page = store.metadata.list_pieces(self.tenant, self.id, at).await?;
+            let page = store.metadata.list_pieces(self.tenant, self.id, at..self.size).await?;
             if page.is_empty() {
                 return self.gap(store, at).await;
             }
