@@ -134,7 +134,7 @@ struct Connection {
 impl Connection {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Watched>, Infallible> {
         let Entrance { router, proxies, leaving } = &self.entrance;
-        let answering = self.waiting.begin(request.version());
+        let answering = self.waiting.begin();
         let peer = peer::before(proxies, self.peer, request.headers());
         // HTTP/2 has a message of its own for that.
         let says_so = request.version() < Version::HTTP_2;

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::http::Version;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep};
@@ -43,9 +42,9 @@ impl Waiting {
     }
 
     /// A request has come, whose answer is under way as long as there is what this gives.
-    pub(crate) fn begin(self: &Arc<Self>, version: Version) -> Answering {
+    pub(crate) fn begin(self: &Arc<Self>) -> Answering {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        Answering { waiting: Arc::clone(self), number, is_http2: version == Version::HTTP_2 }
+        Answering { waiting: Arc::clone(self), number }
     }
 
     /// Answers once nobody is to be waited for any longer: a body has waited for so long (`body`) on a connection that
@@ -87,7 +86,6 @@ impl Waiting {
 pub(crate) struct Answering {
     waiting: Arc<Waiting>,
     number: u64,
-    is_http2: bool,
 }
 
 impl Answering {
@@ -99,7 +97,7 @@ impl Answering {
     }
 
     fn waits(&self, yes: bool) {
-        if !self.is_http2 {
+        if !self.waiting.is_http2.load(Ordering::Relaxed) {
             return;
         }
         let mut since = self.waiting.since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,7 +163,7 @@ mod tests {
 
     fn watch(waiting: &Arc<Waiting>, body: Body) -> Watched {
         waiting.speaks_http2();
-        waiting.begin(Version::HTTP_2).watch(body)
+        waiting.begin().watch(body)
     }
 
     /// In vain for bodies, or over HTTP/1 without a head for half as long.
@@ -182,7 +180,7 @@ mod tests {
 
         let busy = async {
             // An answer that takes long, and its last bytes, which may take long after it.
-            let answer = waiting.begin(Version::HTTP_11).watch(endless());
+            let answer = waiting.begin().watch(endless());
             sleep(10 * PATIENCE).await;
             drop(answer);
             for _ in 0..100 {
@@ -196,7 +194,7 @@ mod tests {
             sleep(PATIENCE / 3).await;
             // Requests with rests between them.
             for _ in 0..100 {
-                drop(waiting.begin(Version::HTTP_11));
+                drop(waiting.begin());
                 sleep(PATIENCE / 3).await;
             }
         };
